@@ -1,0 +1,16 @@
+"""The keyspace and the data commands.
+
+`load_commands` imports every family of commands, so that their handlers are registered.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+FAMILIES = ("strings",)
+
+
+def load_commands() -> None:
+    """Register the handlers of all data commands."""
+    for family in FAMILIES:
+        import_module(f"redislab.engine.{family}")

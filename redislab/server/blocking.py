@@ -1,0 +1,98 @@
+"""Clients that wait: BLPOP and its kin.
+
+A command that finds nothing returns a `Block`. The client then stands in a queue at each of its
+keys, and is served in order of arrival when a command has put something there, before the next
+command runs (`src/blocked.c` of Redis 7.0).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from redislab.engine.errors import CommandError
+
+if TYPE_CHECKING:
+    from redislab.engine.table import Block
+    from redislab.server.client import Client
+    from redislab.server.node import Node
+
+
+class Blocking:
+    """The waiting clients of one node."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.queues: dict[tuple[int, bytes], dict[Client, None]] = {}
+        self.timers: dict[Client, asyncio.TimerHandle] = {}
+        self.requests: dict[Client, list[bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def block(self, client: Client, block: Block, args: list[bytes]) -> None:
+        """Let a client wait."""
+        client.blocked = block
+        self.requests[client] = args
+        for key in block.keys:
+            queue = self.queues.setdefault((client.db.index, key), {})
+            if client not in queue:
+                queue[client] = None
+                client.db.awaited[key] = client.db.awaited.get(key, 0) + 1
+        if block.timeout_s > 0:
+            self.timers[client] = self.node.loop.call_later(
+                block.timeout_s, self.release, client, block.on_timeout
+            )
+        if client.session is not None:
+            client.session.waiting = True
+
+    def forget(self, client: Client) -> None:
+        """A client waits no more: it was served, or it is gone."""
+        block, client.blocked = client.blocked, None
+        if block is None:
+            return
+        self.requests.pop(client, None)
+        timer = self.timers.pop(client, None)
+        if timer is not None:
+            timer.cancel()
+        database = client.db
+        for key in block.keys:
+            queue = self.queues.get((database.index, key), {})
+            if queue.pop(client, self) is not self:
+                continue
+            database.awaited[key] -= 1
+            if not database.awaited[key]:
+                del database.awaited[key]
+                del self.queues[database.index, key]
+        if client.session is not None:
+            client.session.waiting = False
+
+    def release(self, client: Client, reply: bytes) -> None:
+        """Answer a waiting client and let it go on with its pipeline."""
+        self.forget(client)
+        client.send(self.node.answer(client, reply))
+        if client.session is not None:
+            self.node.loop.call_soon(client.session.resume)
+
+    def serve_ready(self) -> None:
+        """Serve the clients whose keys have received data, in the order the keys became ready."""
+        ready = self.node.engine.ready
+        while ready:
+            index, key = next(iter(ready))
+            del ready[index, key]
+            for client in list(self.queues.get((index, key), ())):
+                self._serve(client, key)
+
+    def _serve(self, client: Client, key: bytes) -> None:
+        block = client.blocked
+        if block is None:
+            return
+        try:
+            reply = block.serve(client, key)
+        except CommandError as failed:
+            reply = self.node.failed(client.executing, failed)
+        if reply is None:
+            return
+        if self.node.engine.propagating:
+            self.node.propagate(client, client.executing, self.requests[client])
+        self.release(client, reply)

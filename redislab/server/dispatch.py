@@ -1,0 +1,115 @@
+"""From a request to a reply: every question Redis asks before it runs a command.
+
+The order of the questions is that of `processCommand` in `src/server.c` of Redis 7.0, because it
+decides which error a client sees when more than one applies. `dispatch` is the long way; a session
+takes a short cut past it for clients in no special state.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redislab.engine.errors import CommandError, wrong_arity
+from redislab.server import gates
+from redislab.wire.resp import QUEUED, error
+
+if TYPE_CHECKING:
+    from redislab.engine.table import Reply
+    from redislab.server.client import Client
+    from redislab.server.commands import Entry
+
+_SHOWN_BYTES = 128  # of an unknown command and its arguments, as in Redis
+_NEVER_QUEUED = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
+
+
+def dispatch(client: Client, args: list[bytes]) -> Reply:
+    """Check a request and run it; the reply is ready to send."""
+    node = client.node
+    try:
+        entry = find(client, args)
+        client.executing = entry
+        gates.check(client, entry, args)
+    except CommandError as refused:
+        return _reject(client, refused)
+    if client.multi is not None and entry.name not in _NEVER_QUEUED:
+        client.multi.append((entry, args))
+        return answer(client, QUEUED)
+    if gates.is_postponed(client, entry):
+        return node.postpone(client, args)
+    return answer(client, execute(client, entry, args))
+
+
+def find(client: Client, args: list[bytes]) -> Entry:
+    """The command a request means.
+
+    Raises:
+        CommandError: an unknown command or subcommand, or a wrong number of arguments.
+    """
+    entry = client.node.commands.get(args[0].lower())
+    if entry is None:
+        raise CommandError(_unknown_command(args))
+    if entry.subcommands and len(args) > 1:
+        chosen = entry.subcommands.get(args[1].lower())
+        if chosen is None and entry.handler is None:
+            shown = args[1][:_SHOWN_BYTES].decode("utf-8", "surrogateescape")
+            message = f"ERR unknown subcommand '{shown}'. Try {entry.name.upper()} HELP."
+            raise CommandError(message)
+        entry = chosen or entry
+    if not entry.least <= len(args) <= entry.most:
+        raise wrong_arity(entry.name)
+    return entry
+
+
+def execute(client: Client, entry: Entry, args: list[bytes]) -> Reply:
+    """Run a command that may run, count it, and send it on; errors become replies."""
+    node = client.node
+    started = node.clock()
+    try:
+        reply = entry.handler(client, args)
+    except CommandError as failed:
+        reply = node.failed(entry, failed)
+    except Exception as bug:
+        reply = node.crashed(args, bug)
+    elapsed = node.clock() - started
+    entry.calls += 1
+    entry.seconds += elapsed
+    if elapsed >= node.slow_seconds:
+        node.note_slow(client, args, elapsed)
+    if node.monitors:
+        node.show_monitors(client, args)
+    if node.engine.propagating:
+        node.propagate(client, entry, args)
+    return reply
+
+
+def answer(client: Client, reply: Reply) -> Reply:
+    """The reply as the client wants it: as it is, or left out (CLIENT REPLY OFF and SKIP)."""
+    if client.reply_mode == "on" or type(reply) is not bytes:
+        return reply
+    if client.reply_mode == "skip":
+        client.reply_mode = "on"
+        client.refresh()
+    elif client.reply_mode == "skip-next":
+        client.reply_mode = "skip"
+    return b""
+
+
+def _reject(client: Client, refused: CommandError) -> Reply:
+    """The error for a request that was not run; it spoils a transaction under way."""
+    if client.multi is not None:
+        client.multi_failed = True
+    client.node.count_error(refused.message)
+    if client.executing is not None:
+        client.executing.rejected += 1
+    return answer(client, error(refused.message))
+
+
+def _unknown_command(args: list[bytes]) -> str:
+    shown = ""
+    for argument in args[1:]:
+        if len(shown) >= _SHOWN_BYTES:
+            break
+        room = _SHOWN_BYTES - len(shown)
+        shown += f"'{argument[:room].decode('utf-8', 'surrogateescape')}' "
+    name = args[0][:_SHOWN_BYTES].decode("utf-8", "surrogateescape")
+    return f"ERR unknown command '{name}', with args beginning with: {shown}"

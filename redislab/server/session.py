@@ -1,0 +1,192 @@
+"""One connection to a node: bytes in, commands run in order, bytes out.
+
+This file is the hot path. A chunk from the socket is parsed as a whole, its commands are run one
+after the other, and their replies leave in one write: that is what makes pipelining pay, and a
+request costs two system calls at most. A client in no special state (`Client.plain`, on a node that
+is `Node.plain`) skips the questions that `dispatch` asks; every other request goes there.
+
+Follows `readQueryFromClient` and `processInputBuffer` in `src/networking.c` of Redis 7.0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from redislab.engine.errors import CommandError
+from redislab.server.client import Client
+from redislab.server.dispatch import dispatch
+from redislab.wire.requests import ProtocolError, RequestParser
+from redislab.wire.resp import error
+
+if TYPE_CHECKING:
+    from redislab.server.node import Node
+
+# A client whose socket takes no more is looked at from here on (see Node.check_output).
+SLOW_READER_BYTES = 64 * 1024
+
+
+class Session(asyncio.Protocol):
+    """A client's connection."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.parser = RequestParser(node.config.proto_max_bulk_len)
+        # Replies of the commands being run; None between chunks.
+        self.out: list[bytes] | None = None
+        # Commands that came while the client was blocked or paused.
+        self.pending: list[list[bytes]] = []
+        self.waiting = False
+        self.broken: str | None = None
+        self.half_closed = False
+        self.slow_reader = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected: refuse it, or give it an id."""
+        self.transport = cast("asyncio.Transport", transport)
+        refusal = self.node.refuses(self.transport)
+        if refusal is not None:
+            self.transport.write(error(refusal))
+            self.transport.close()
+            self.client = None
+            return
+        self.transport.set_write_buffer_limits(high=SLOW_READER_BYTES)
+        self.client: Client | None = self.node.admit(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, by either side's doing."""
+        if self.client is not None:
+            self.node.forget(self.client)
+            self.client = None
+        self.pending.clear()
+
+    def eof_received(self) -> bool:
+        """The client will send no more: answer what it asked, then close, as Redis does."""
+        return False
+
+    def data_received(self, data: bytes) -> None:
+        """A chunk of requests."""
+        client = self.client
+        if client is None or self.broken is not None:
+            return
+        self.node.bytes_in += len(data)
+        client.last_used = self.node.loop_time()
+        try:
+            commands = self.parser.feed(data)
+        except ProtocolError as broken:
+            self.broken, commands = broken.args
+        if self.waiting:
+            self.pending += commands
+            self.node.check_query(self)
+            return
+        self.run(commands)
+        if self.parser.restricted or self.parser.buffered:
+            self._run_rest()
+
+    def run(self, commands: list[list[bytes]]) -> None:
+        """Run commands in order and write their replies at once."""
+        client, node = self.client, self.node
+        if client is None:
+            return
+        engine, table, clock = node.engine, node.table, node.clock
+        out: list[bytes] = []
+        self.out = out
+        started = clock()
+        for position, args in enumerate(commands, 1):
+            entry = table.get(args[0])
+            if (
+                entry is not None
+                and client.plain
+                and node.plain
+                and entry.least <= len(args) <= entry.most
+            ):
+                client.executing = entry
+                try:
+                    reply = entry.handler(client, args)
+                except CommandError as failed:
+                    reply = node.failed(entry, failed)
+                except Exception as bug:
+                    reply = node.crashed(args, bug)
+                now = clock()
+                elapsed = now - started
+                started = now
+                entry.calls += 1
+                entry.seconds += elapsed
+                if elapsed >= node.slow_seconds:
+                    node.note_slow(client, args, elapsed)
+                if engine.propagating:
+                    node.propagate(client, entry, args)
+            else:
+                reply = dispatch(client, args)
+                started = clock()
+            if type(reply) is bytes:
+                out.append(reply)
+            else:
+                node.blocking.block(client, reply, args)
+            if engine.ready:
+                node.blocking.serve_ready()
+            if self.waiting or client.close_after_reply:
+                self.pending += commands[position:]
+                break
+        node.commands_processed += len(commands)
+        if self.broken is not None and not self.waiting and not client.close_after_reply:
+            out.append(error("ERR " + self.broken))
+            node.note_protocol_error(client, self.broken)
+            client.close_after_reply = True
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the commands answered, and close if one of them asked for it."""
+        out, self.out = self.out, None
+        if out:
+            payload = out[0] if len(out) == 1 else b"".join(out)
+            if payload:
+                self.write(payload)
+        if self.client is not None and self.client.close_after_reply:
+            self.transport.close()
+
+    def send(self, data: bytes) -> None:
+        """Send out of turn; among the replies if commands are being run."""
+        if self.out is not None:
+            self.out.append(data)
+        else:
+            self.write(data)
+
+    def write(self, payload: bytes) -> None:
+        """Hand bytes to the transport, and mind the limit on what it may hold."""
+        self.node.bytes_out += len(payload)
+        self.transport.write(payload)
+        if self.slow_reader:
+            self.node.check_output(self)
+
+    def resume(self) -> None:
+        """Go on with what was pending when the client had to wait."""
+        if self.waiting or self.client is None:
+            return
+        pending, self.pending = self.pending, []
+        if pending or self.broken is not None:
+            self.run(pending)
+        if not self.waiting:
+            self._run_rest()
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it asks."""
+        self.slow_reader = True
+        self.node.check_output(self)
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self.slow_reader = False
+
+    def _run_rest(self) -> None:
+        """Run what a restricted parser still holds, a command at a time, and mind the limit."""
+        while self.client is not None and not self.waiting and self.broken is None:
+            try:
+                commands = self.parser.feed(b"")
+            except ProtocolError as broken:
+                self.broken, commands = broken.args
+            if not commands and self.broken is None:
+                break
+            self.run(commands)
+        if self.client is not None and self.parser.buffered:
+            self.node.check_query(self)
