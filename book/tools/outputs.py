@@ -1,0 +1,91 @@
+"""Make the outputs of an executed notebook work on a page that has no kernel and no network.
+
+A widget is shown through the HTML that it brings along beside its live form (a recording of the
+run, played by our own script); a chart's data stay in the page and are drawn by the site's one
+copy of plotly.js. What would be dead on the page, or would load something from elsewhere, is an
+error here and not a surprise for the reader.
+"""
+
+import html
+import json
+import re
+from typing import Any
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+PLOTLY = "application/vnd.plotly.v1+json"
+CHART_HEIGHT = 420
+
+_LOADS_FROM_ELSEWHERE = re.compile(
+    r"""(?:src|href)\s*=\s*["']?(?:https?:)?//[^"'\s>]+["']?[^>]*>|import\s*\(?["']https?://""", re.I
+)
+_LINK = re.compile(r"<a\s[^>]*>", re.I)
+
+
+class OutputError(Exception):
+    """An output cannot be shown on a static page; the message names the notebook and the cell."""
+
+
+def make_static(notebook: Any, name: str) -> None:
+    """Rewrite the outputs of `notebook` in place. Raises OutputError for one that cannot be."""
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.pop("papermill", None)
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if cell.cell_type != "code":
+            continue
+        where = f"{name}.ipynb, cell {number}"
+        kept = []
+        for output in cell.outputs:
+            if output.output_type in {"display_data", "execute_result"}:
+                output.data = _static_data(output.data, where)
+                output.metadata = {}
+            elif output.output_type == "error":
+                raise OutputError(f"{where}: {output.ename}: {output.evalue}")
+            kept.append(output)
+        cell.outputs = kept
+
+
+def chart_html(figure: dict[str, Any], where: str = "chart") -> str:
+    """Return the HTML that carries one plotly figure; book.js draws it.
+
+    The chart's words for those who cannot see it come from `layout.meta.alt`, else its title.
+    """
+    layout = figure.get("layout", {})
+    alt = _alt_text(layout)
+    if not alt:
+        raise OutputError(f"{where}: a chart needs a title, or words in layout.meta['alt']")
+    height = int(layout.get("height") or CHART_HEIGHT)
+    data = {"data": figure.get("data", []), "layout": layout}
+    text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+    label = html.escape(alt, quote=True)
+    return (
+        f'<div class="lab-chart" role="img" aria-label="{label}" style="height: {height}px">'
+        f'<script type="application/json">{text}</script>'
+        f"<noscript><p>{label}</p></noscript></div>"
+    )
+
+
+def _static_data(data: dict[str, Any], where: str) -> dict[str, Any]:
+    if PLOTLY in data:
+        return {"text/html": chart_html(data[PLOTLY], where)}
+    if WIDGET in data:
+        if "text/html" not in data:
+            shown = data.get("text/plain", "a widget")
+            raise OutputError(f"{where}: {str(shown)[:80]} has no HTML to show on a page without a kernel")
+        data = {"text/html": data["text/html"]}
+    page = data.get("text/html")
+    if page is not None:
+        found = _LOADS_FROM_ELSEWHERE.search(_LINK.sub("", "".join(page)))
+        if found:
+            raise OutputError(f"{where}: its HTML loads {found.group(0)[:80]}")
+    return dict(data)
+
+
+def _alt_text(layout: dict[str, Any]) -> str:
+    meta = layout.get("meta")
+    if isinstance(meta, dict) and meta.get("alt"):
+        return str(meta["alt"])
+    title = layout.get("title", "")
+    text = title.get("text", "") if isinstance(title, dict) else str(title)
+    return re.sub(r"<[^>]+>", " ", text).strip()
