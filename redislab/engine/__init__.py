@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from importlib import import_module
 
-FAMILIES = ("strings",)
+FAMILIES = (
+    "strings",
+    "lists",
+    "blocking_lists",
+    "streams",
+    "stream_info",
+)
 
 
 def load_commands() -> None:

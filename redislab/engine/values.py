@@ -44,6 +44,7 @@ class EncodingLimits:
     set_max_intset_entries: int = 512
     zset_max_listpack_entries: int = 128
     zset_max_listpack_value: int = 64
+    hll_sparse_max_bytes: int = 3000
 
 
 class ListValue(deque[bytes]):
@@ -65,7 +66,7 @@ class HashValue(dict[bytes, bytes]):
         """Give up the listpack if the number of fields or one of these texts is too large."""
         if self.packed and (
             len(self) > limits.hash_max_listpack_entries
-            or any(len(text) > limits.hash_max_listpack_value for text in texts)
+            or max(map(len, texts), default=0) > limits.hash_max_listpack_value
         ):
             self.packed = False
 
@@ -74,7 +75,7 @@ class SetValue:
     """A set with a random choice in constant time.
 
     The members stand in a list, and a dictionary tells where: removing one moves the last member
-    into its place.
+    into its place. They are iterated over in that order, those of an intset by value as in Redis.
     """
 
     __slots__ = ("integers", "members", "places")
@@ -91,7 +92,7 @@ class SetValue:
         return member in self.places
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self.members)
+        return iter(sorted(self.members, key=int) if self.integers else self.members)
 
     def add(self, member: bytes, limits: EncodingLimits) -> bool:
         """Add a member; tell whether it was new."""
@@ -131,7 +132,10 @@ class SetValue:
 
 
 class SortedSetValue:
-    """A sorted set: a dictionary from member to score, and the pairs in order."""
+    """A sorted set: a dictionary from member to score, and the pairs in order.
+
+    Equal scores, 0 and -0 among them, are ordered by member. There is no NaN among the scores.
+    """
 
     __slots__ = ("order", "packed", "scores")
 
@@ -151,21 +155,22 @@ class SortedSetValue:
 
     def put(self, member: bytes, score: float, limits: EncodingLimits) -> bool:
         """Set a member's score; tell whether the member was new."""
-        before = self.scores.get(member)
+        scores = self.scores
+        before = scores.get(member)
+        if before is None and self.packed:
+            self.packed = (
+                len(scores) < limits.zset_max_listpack_entries
+                and len(member) <= limits.zset_max_listpack_value
+            )
+        if not score and self.packed:
+            score = 0.0  # a listpack holds -0 as the integer 0
         if before is not None:
-            if before != score:
-                self.order.remove((before, member))
-                self.order.add((score, member))
-                self.scores[member] = score
-            return False
-        self.scores[member] = score
+            if before == score:
+                return False
+            self.order.remove((before, member))
+        scores[member] = score
         self.order.add((score, member))
-        if self.packed and (
-            len(self.scores) > limits.zset_max_listpack_entries
-            or len(member) > limits.zset_max_listpack_value
-        ):
-            self.packed = False
-        return True
+        return before is None
 
     def discard(self, member: bytes) -> bool:
         """Remove a member; tell whether it was there."""

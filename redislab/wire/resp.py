@@ -14,6 +14,7 @@ Requests are parsed in `requests.py`, replies in `replies.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from math import isinf, isnan
 
 CRLF = b"\r\n"
@@ -67,9 +68,16 @@ def array(items: Sequence[bytes]) -> bytes:
 
 def bulks(values: Sequence[bytes | bytearray]) -> bytes:
     """An array of bulk strings."""
-    parts = [b"*%d\r\n" % len(values)]
-    parts += [b"$%d\r\n%b\r\n" % (len(value), value) for value in values]
-    return b"".join(parts)
+    count = len(values)
+    lengths = list(map(len, values))
+    if count and lengths.count(lengths[0]) == count:
+        # All of one length: what stands between two values is always the same, and joining them
+        # takes a quarter of the time.
+        length = lengths[0]
+        joined = (b"\r\n$%d\r\n" % length).join(values)
+        return b"*%d\r\n$%d\r\n%b\r\n" % (count, length, joined)
+    parts = tuple(chain.from_iterable(zip(lengths, values, strict=True)))
+    return b"*%d\r\n" % count + b"$%d\r\n%b\r\n" * count % parts
 
 
 def nullable_bulks(values: Iterable[bytes | bytearray | None], resp: int) -> bytes:

@@ -1,0 +1,129 @@
+"""List commands that wait for data: BLPOP, BRPOP, BLMPOP, BLMOVE, BRPOPLPUSH.
+
+Each of them looks once, as its sibling in `lists.py` does, and where nothing is there returns a
+`Block`; the server calls the block's `serve` when a list has appeared at one of the keys. Replicas
+and the append-only file are sent the sibling that does not wait. Follows `src/t_list.c` and
+`src/blocked.c` of Redis 7.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from math import ceil
+
+from redislab.engine import longdouble
+from redislab.engine.errors import CommandError
+from redislab.engine.lists import end_of, move, parse_pop_options, pop_range, pop_with_key
+from redislab.engine.table import Block, Caller, Reply, command
+from redislab.engine.values import INT64_MAX, ListValue
+from redislab.wire.resp import NULL, NULL_ARRAY, bulks
+
+Taker = Callable[[Caller, bytes, ListValue], bytes]
+
+
+@command("blpop")
+def blpop(c: Caller, args: list[bytes]) -> Reply:
+    """BLPOP key [key ...] timeout."""
+    return _wait_for(c, args[1:-1], parse_timeout(args[-1]), _take_left)
+
+
+@command("brpop")
+def brpop(c: Caller, args: list[bytes]) -> Reply:
+    """BRPOP key [key ...] timeout."""
+    return _wait_for(c, args[1:-1], parse_timeout(args[-1]), _take_right)
+
+
+@command("blmpop")
+def blmpop(c: Caller, args: list[bytes]) -> Reply:
+    """BLMPOP timeout numkeys key [key ...] LEFT|RIGHT [COUNT count]."""
+    keys, left, count = parse_pop_options(args, 2)
+
+    def take(client: Caller, key: bytes, values: ListValue) -> bytes:
+        return pop_with_key(client, key, values, count, left=left)
+
+    return _wait_for(c, keys, parse_timeout(args[1]), take)
+
+
+def _take_left(c: Caller, key: bytes, values: ListValue) -> bytes:
+    reply = bulks([key, *pop_range(c.db, key, values, 1, left=True)])
+    c.rewrite(b"LPOP", key)
+    return reply
+
+
+def _take_right(c: Caller, key: bytes, values: ListValue) -> bytes:
+    reply = bulks([key, *pop_range(c.db, key, values, 1, left=False)])
+    c.rewrite(b"RPOP", key)
+    return reply
+
+
+def _wait_for(c: Caller, keys: Sequence[bytes], timeout_s: float, take: Taker) -> Reply:
+    """Take from the first key that holds a list, or wait until one of them does."""
+    for key in keys:
+        values = c.db.typed(key, ListValue)
+        if values is not None:
+            return take(c, key, values)
+    if c.deny_blocking:
+        return NULL_ARRAY[c.resp]
+
+    def serve(client: Caller, key: bytes) -> bytes | None:
+        values = client.db.lookup(key)
+        return take(client, key, values) if type(values) is ListValue else None
+
+    return Block(keys, timeout_s, serve, NULL_ARRAY[c.resp])
+
+
+@command("blmove")
+def blmove(c: Caller, args: list[bytes]) -> Reply:
+    """BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout."""
+    from_left, to_left = end_of(args[3]), end_of(args[4])
+    timeout_s = parse_timeout(args[5])
+    sent_on = [b"LMOVE", args[1], args[2], args[3], args[4]]
+    return _wait_to_move(c, timeout_s, sent_on, from_left=from_left, to_left=to_left)
+
+
+@command("brpoplpush")
+def brpoplpush(c: Caller, args: list[bytes]) -> Reply:
+    """BRPOPLPUSH source destination timeout."""
+    timeout_s = parse_timeout(args[3])
+    sent_on = [b"RPOPLPUSH", args[1], args[2]]
+    return _wait_to_move(c, timeout_s, sent_on, from_left=False, to_left=True)
+
+
+def _wait_to_move(
+    c: Caller, timeout_s: float, sent_on: list[bytes], *, from_left: bool, to_left: bool
+) -> Reply:
+    """Move an element now, or when there is one; a timeout answers a null array, as in Redis."""
+    source, destination = sent_on[1:3]
+
+    def move_from(client: Caller, values: ListValue) -> bytes:
+        reply = move(client, source, destination, values, from_left=from_left, to_left=to_left)
+        client.rewrite(*sent_on)
+        return reply
+
+    def serve(client: Caller, key: bytes) -> bytes | None:
+        values = client.db.lookup(key)
+        return move_from(client, values) if type(values) is ListValue else None
+
+    values = c.db.typed(source, ListValue)
+    if values is not None:
+        return move_from(c, values)
+    if c.deny_blocking:
+        return NULL[c.resp]
+    return Block([source], timeout_s, serve, NULL_ARRAY[c.resp])
+
+
+def parse_timeout(text: bytes) -> float:
+    """The timeout of a blocking command: seconds, rounded up to whole milliseconds.
+
+    Raises:
+        CommandError: no number, or a negative one; so is one beyond 64 bits of milliseconds.
+    """
+    seconds = longdouble.parse(text)
+    if seconds is None:
+        raise CommandError("ERR timeout is not a float or out of range")
+    if isinstance(seconds, Fraction):
+        milliseconds = longdouble.rounded(seconds * 1000)
+        if isinstance(milliseconds, Fraction) and 0 <= ceil(milliseconds) <= INT64_MAX:
+            return ceil(milliseconds) / 1000
+    raise CommandError("ERR timeout is negative")
