@@ -19,6 +19,9 @@ function themed(layout) {
     plot_bgcolor: "rgba(0,0,0,0)",
     "font.color": ink,
     "legend.bgcolor": "rgba(0,0,0,0)",
+    "modebar.bgcolor": "rgba(0,0,0,0)",
+    "modebar.color": ink,
+    "modebar.activecolor": ink,
     "hoverlabel.bgcolor": paper,
     "hoverlabel.font.color": ink,
   };
@@ -32,9 +35,9 @@ function themed(layout) {
 }
 
 function narrow(layout) {
-  // On a phone the legend goes below the plot and the margins shrink.
+  // On a phone the legend goes below the plot and the margins shrink, and a finger scrolls the page.
   if (window.innerWidth >= 600) return {};
-  return { legend: { ...layout.legend, orientation: "h", x: 0, y: -0.25, yanchor: "top" },
+  return { dragmode: false, legend: { ...layout.legend, orientation: "h", x: 0, y: -0.25, yanchor: "top" },
            margin: { l: 48, r: 12, t: 64, b: 48 } };
 }
 
@@ -63,8 +66,7 @@ async function drawCharts() {
     await Plotly.newPlot(plot, data, look, {
       responsive: true,
       displaylogo: false,
-      displayModeBar: "hover",
-      modeBarButtonsToRemove: ["lasso2d", "select2d"],
+      modeBarButtons: [["toImage", "resetScale2d"]],
     });
     await Plotly.relayout(plot, themed(layout));
     box.dataset.drawn = "yes";

@@ -22,6 +22,7 @@ from book.tools.execute import Run, execute_all, executed_path
 from book.tools.lessons import WORLDS, Lesson, LessonError, lessons, pages, worlds_here
 from book.tools.outputs import OutputError, make_static
 from book.tools.status import status_page
+from redislab.views.static import STATIC_PATH
 
 STATUS = "book/status.md"
 
@@ -74,13 +75,13 @@ def assemble(root: Path, found: Sequence[Lesson], runs: Sequence[Run]) -> Path:
         shutil.copy2(root / name, source / name)
     shutil.copytree(root / "book" / "extensions", source / "book" / "extensions")
     # Jupyter Book puts every script under _static on every page, which is right for this folder
-    # only; what a page loads when it needs it lies under assets.
+    # only; what a page loads when it needs it is an extra file.
     shutil.copytree(root / "book" / "static", source / "_static")
     shutil.copytree(root / "book" / "images", source / "book" / "images")
-    assets = source / "_extra" / "assets"
-    assets.mkdir(parents=True)
-    shutil.copy2(_plotly_js(), assets / "plotly.min.js")
-    shutil.copytree(root / "redislab" / "views" / "static", assets / "views")
+    extra = source / "_extra"
+    (extra / "assets").mkdir(parents=True)
+    shutil.copy2(_plotly_js(), extra / "assets" / "plotly.min.js")
+    shutil.copytree(root / "redislab" / "views" / "static", extra / STATIC_PATH)
     names = {lesson.name for lesson in found}
     for page in pages(root):
         target = source / f"{page}.md"

@@ -11,6 +11,8 @@ import json
 import re
 from typing import Any
 
+from redislab.views.static import for_site
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLOTLY = "application/vnd.plotly.v1+json"
 CHART_HEIGHT = 420
@@ -27,7 +29,7 @@ class OutputError(Exception):
 
 def make_static(notebook: Any, name: str) -> None:
     """Rewrite the outputs of `notebook` in place. Raises OutputError for one that cannot be."""
-    notebook.metadata.pop("widgets", None)
+    for_site(notebook)
     notebook.metadata.pop("papermill", None)
     for number, cell in enumerate(notebook.cells, start=1):
         cell.metadata.pop("papermill", None)
@@ -70,10 +72,8 @@ def _static_data(data: dict[str, Any], where: str) -> dict[str, Any]:
     if PLOTLY in data:
         return {"text/html": chart_html(data[PLOTLY], where)}
     if WIDGET in data:
-        if "text/html" not in data:
-            shown = data.get("text/plain", "a widget")
-            raise OutputError(f"{where}: {str(shown)[:80]} has no HTML to show on a page without a kernel")
-        data = {"text/html": data["text/html"]}
+        shown = str(data.get("text/plain", "a widget"))[:80]
+        raise OutputError(f"{where}: {shown} has no HTML to show on a page without a kernel")
     page = data.get("text/html")
     if page is not None:
         found = _LOADS_FROM_ELSEWHERE.search(_LINK.sub("", "".join(page)))
