@@ -171,7 +171,9 @@ def _prepare_kernel(target: Path) -> None:
 
 def _check_ran(target: Path) -> None:
     notebook = nbformat.read(target, as_version=4)  # type: ignore[no-untyped-call]
-    missed = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count is None]
+    missed = [
+        cell for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count is None
+    ]
     empty = [cell for cell in missed if not cell.source.strip()]
     if len(missed) > len(empty):
         raise AssertionError(f"{target}: papermill left a cell unexecuted")

@@ -78,7 +78,9 @@ def read_lesson(root: Path, name: str) -> Lesson:
         raise LessonError(f"{name}.ipynb: unknown world {unknown[0]!r} in its metadata")
     world = parameters(notebook, name).get("world")
     if world not in worlds:
-        raise LessonError(f"{name}.ipynb: its parameters choose world {world!r}, not one of {worlds}")
+        raise LessonError(
+            f"{name}.ipynb: its parameters choose world {world!r}, not one of {worlds}"
+        )
     return Lesson(
         name=name,
         path=path,
@@ -110,7 +112,9 @@ def parameters(notebook: Any, name: str) -> dict[str, Any]:
 def worlds_here(lesson: Lesson) -> list[str]:
     """Return the worlds of the lesson that this machine has the programs for."""
     return [
-        world for world in lesson.worlds if world != "redis" or shutil.which("redis-server") is not None
+        world
+        for world in lesson.worlds
+        if world != "redis" or shutil.which("redis-server") is not None
     ]
 
 

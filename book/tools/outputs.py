@@ -18,9 +18,10 @@ PLOTLY = "application/vnd.plotly.v1+json"
 CHART_HEIGHT = 420
 
 _LOADS_FROM_ELSEWHERE = re.compile(
-    r"""(?:src|href)\s*=\s*["']?(?:https?:)?//[^"'\s>]+["']?[^>]*>|import\s*\(?["']https?://""", re.I
+    r"""(?:src|href)\s*=\s*["']?(?:https?:)?//[^"'\s>]+["']?[^>]*>|import\s*\(?["']https?://""",
+    re.IGNORECASE,
 )
-_LINK = re.compile(r"<a\s[^>]*>", re.I)
+_LINK = re.compile(r"<a\s[^>]*>", re.IGNORECASE)
 
 
 class OutputError(Exception):

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 HOST = "127.0.0.1"
 
@@ -20,9 +21,13 @@ HOST = "127.0.0.1"
 class QuietHandler(SimpleHTTPRequestHandler):
     """Serves files, keeps nothing in the browser's cache, and speaks only of what is missing."""
 
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript"}
+    extensions_map: ClassVar[dict[str, str]] = {
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".js": "text/javascript",
+    }
 
     def end_headers(self) -> None:
+        """Have the browser ask again each time: the next build may differ."""
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 
@@ -30,6 +35,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
         """Say nothing of a request that was served."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class's name
+        """Name a request that failed."""
         print(f"  {format % args}", file=sys.stderr)
 
 

@@ -29,32 +29,45 @@ SHOWN = (
 """The packages that a reader may want to know the version of, and why."""
 
 
+NOT_RUN = "-"
+
+INTRODUCTION = """\
+Every figure and every table in the lessons was made by running them from top to bottom, and these
+are the runs. A page is never built from an older run: a change of the notebook, of the package or
+of any version below makes it run again."""
+
+UNDER_RUNS = """\
+A dash is a world that was not run for this build. `make test` runs every lesson in every world
+that it allows."""
+
+UNDER_MACHINE = """\
+The figures of the lessons are those of this machine. Yours will give others, which is what the
+lessons are about."""
+
+
 def status_page(lessons: Iterable[Lesson], runs: Sequence[Run]) -> str:
     """Return the page as MyST Markdown."""
     return "\n".join(
         [
             "# Status of This Book",
             "",
-            "Every figure and every table in the lessons was made by running them from top to "
-            "bottom, and these are the runs. A page is never built from an older run: a change of "
-            "the notebook, of the package or of any version below makes it run again.",
+            INTRODUCTION,
             "",
             "## Runs",
             "",
             *_runs_table(lessons, runs),
             "",
-            "A dash is a world that was not run for this build. `make test` runs every lesson in "
-            "every world that it allows.",
+            UNDER_RUNS,
             "",
             "## The machine",
             "",
-            "The figures of the lessons are those of this machine. Yours will give others, which "
-            "is what the lessons are about.",
+            UNDER_MACHINE,
             "",
             "| | |",
             "| --- | --- |",
             f"| Python | {platform.python_version()} ({platform.python_implementation()}) |",
-            f"| operating system | {platform.system()} {platform.release()}, {platform.machine()} |",
+            f"| operating system | {platform.system()} {platform.release()} |",
+            f"| processor | {platform.machine()} |",
             f"| processors | {os.cpu_count()} |",
             f"| real `redis-server` | {redis_version()} |",
             "",
@@ -77,7 +90,7 @@ def _runs_table(lessons: Iterable[Lesson], runs: Sequence[Run]) -> list[str]:
     for lesson in lessons:
         times = [_seconds(known.get((lesson.name, world))) for world in ("sim", "live", "redis")]
         shown = next((run for run in runs if run.name == lesson.name), None)
-        finished = shown.finished if shown else "–"
+        finished = shown.finished if shown else NOT_RUN
         lines.append(
             f"| [{lesson.title}](/{lesson.name}) | `{shown.world if shown else lesson.world}` | "
             f"{' | '.join(times)} | {finished} |"
@@ -86,7 +99,7 @@ def _runs_table(lessons: Iterable[Lesson], runs: Sequence[Run]) -> list[str]:
 
 
 def _seconds(run: Run | None) -> str:
-    return "–" if run is None else f"{run.seconds:.1f} s"
+    return NOT_RUN if run is None else f"{run.seconds:.1f} s"
 
 
 def _version(name: str) -> str:
