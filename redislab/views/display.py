@@ -1,0 +1,116 @@
+"""How a view gets into a notebook, and how what it shows there stays true to the end.
+
+A view is displayed as one bundle: the live widget for whoever has a kernel, HTML that replays the
+recording for everyone else, a line of text for a terminal.  The HTML is made when the cell runs,
+but a lab goes on in later cells; so after each cell whose run changed the recording the bundle is
+sent again under its display id, and the notebook that is saved (by a reader, or by the run that
+makes the website) holds the whole run.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from redislab.views.recording import Frame, Recorder, Recording
+from redislab.views.static import recording_html
+
+if TYPE_CHECKING:
+    from redislab.views.widget import ReplayWidget
+
+_display_numbers = count(1)
+
+
+class View(ABC):
+    """Something a cell shows: a recording that may still grow.
+
+    Subclasses give `recorder`, and `controls` where a reader with a kernel may do something.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self._replay: ReplayWidget | None = None
+        self._widget: Any = None
+        self._display_id: str | None = None
+        self._displayed_revision = -1
+        self._sent_revision = -1
+        recorder.listen(self._send)
+
+    @property
+    def recording(self) -> Recording:
+        """What the view has recorded so far."""
+        return self.recorder.recording
+
+    @property
+    def html(self) -> str:
+        """The recording as an HTML fragment."""
+        return recording_html(self.recording)
+
+    @property
+    def widget(self) -> Any:
+        """The live widget (an ipywidgets widget), made when first asked for."""
+        if self._widget is None:
+            import ipywidgets
+
+            from redislab.views.widget import ReplayWidget
+
+            self._replay = ReplayWidget(lambda: self.recording, receive=self.receive)
+            self._widget = ipywidgets.VBox([*self.controls(), self._replay])
+        return self._widget
+
+    @abstractmethod
+    def controls(self) -> list[Any]:
+        """The ipywidgets above the drawing."""
+
+    def receive(self, message: dict[str, Any]) -> None:
+        """Take a message of the drawing.
+
+        Raises ValueError: most views have nothing to be told.
+        """
+        raise ValueError(f"a message that nobody expects: {message!r}")
+
+    def text(self) -> str:
+        """One line for a terminal."""
+        recording = self.recording
+        return f"{recording.title}: {len(recording.frames)} frames over {recording.seconds:g} s"
+
+    def bundle(self) -> dict[str, Any]:
+        """Every form of the view by MIME type; without ipywidgets there is no live one."""
+        data: dict[str, Any] = {"text/plain": self.text(), "text/html": self.html}
+        try:
+            live = self.widget._repr_mimebundle_()
+        except ImportError:
+            return data
+        return {**live, **data}
+
+    def publish(self) -> None:
+        """Send what is displayed again if the recording has changed since."""
+        if self._display_id is None or self.recorder.revision == self._displayed_revision:
+            return
+        from IPython.display import display
+
+        if self._replay is not None:
+            self._replay.keep()
+        self._displayed_revision = self.recorder.revision
+        display(self.bundle(), raw=True, display_id=self._display_id, update=True)  # type: ignore[no-untyped-call]
+
+    def _send(self, frame: Frame) -> None:
+        """Pass a new frame on to the live drawing, if there is one."""
+        if self._replay is not None:
+            self._replay.grow([frame], self.recorder.events)
+
+    def _ipython_display_(self) -> None:
+        from IPython.core.getipython import get_ipython
+        from IPython.display import display
+
+        if self._display_id is None:
+            self._display_id = f"redislab-view-{next(_display_numbers)}"
+            shell = get_ipython()  # type: ignore[no-untyped-call]
+            if shell is not None:
+                shell.events.register("post_run_cell", self._after_cell)
+        self._displayed_revision = self.recorder.revision
+        display(self.bundle(), raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
+
+    def _after_cell(self, _result: object = None) -> None:
+        self.publish()
