@@ -9,8 +9,19 @@ from importlib import import_module
 
 FAMILIES = (
     "strings",
+    "lcs",
+    "bitmaps",
+    "bitfields",
+    "hyperloglog",
+    "keys",
+    "expiry",
+    "scan",
+    "sort",
+    "memory",
     "lists",
     "blocking_lists",
+    "hashes",
+    "sets",
     "streams",
     "stream_info",
 )

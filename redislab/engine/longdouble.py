@@ -18,6 +18,7 @@ _MANTISSA_BITS = 64
 _LEAST_EXPONENT = -16445  # of the last bit of the smallest subnormal number
 _MOST_EXPONENT = 16384 - _MANTISSA_BITS
 _LONGEST_TEXT = 5 * 1024 - 1
+_MOST_DIGITS = 4000  # Python converts up to 4300 digits at once
 _FAR_EXPONENT = 6000  # a decimal exponent far beyond every finite value
 
 _DECIMAL = re.compile(rb"([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?", re.ASCII)
@@ -78,7 +79,7 @@ def human(value: LongDouble) -> bytes:
         return b"inf" if value > 0 else b"-inf"
     units = round(abs(value) * 10**17)
     whole, decimals = divmod(units, 10**17)
-    text = b"%d" % whole
+    text = _digits(whole)
     if decimals:
         text += b"." + (b"%017d" % decimals).rstrip(b"0")
     return b"-" + text if value < 0 and units else text
@@ -97,11 +98,18 @@ def _exact(text: bytes | bytearray) -> Fraction | None:
     digits = whole + decimals
     if not digits:
         return None
-    value: Fraction = Fraction(int(digits[:4000], base)) * base ** max(0, len(digits) - 4000)
+    value: Fraction = Fraction(int(digits[:_MOST_DIGITS], base))
+    value *= base ** max(0, len(digits) - _MOST_DIGITS)
     value /= base ** len(decimals)
     power = min(max(int(exponent[:8] or b"0"), -limit), limit)
     value *= _power(exponent_base, power)
     return -value if sign == b"-" else value
+
+
+def _digits(number: int) -> bytes:
+    """Decimal digits, in two parts where Python would refuse to convert so many at once."""
+    high, low = divmod(number, 10**_MOST_DIGITS)
+    return b"%d%0*d" % (high, _MOST_DIGITS, low) if high else b"%d" % low
 
 
 def _power(base: int, exponent: int) -> Fraction:
