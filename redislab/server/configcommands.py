@@ -1,0 +1,84 @@
+"""CONFIG GET, SET, REWRITE, RESETSTAT and HELP (`src/config.c` of Redis 7.0)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redislab.engine.errors import CommandError, syntax_error
+from redislab.engine.table import command
+from redislab.server.config import no_effect
+from redislab.server.configrewrite import rewrite_file
+from redislab.server.directive_kinds import RefusedError, to_text
+from redislab.server.directives import DIRECTIVES
+from redislab.server.help import help_reply
+from redislab.wire.resp import OK, bulk, map_
+
+if TYPE_CHECKING:
+    from redislab.server.client import Client
+
+_FORMS = (
+    ("GET <pattern> [<pattern> ...]", "Read the settings whose names match."),
+    ("SET <directive> <value> [<directive> <value> ...]", "Change settings: all of them or none."),
+    ("RESETSTAT", "Set the counters of INFO to zero."),
+    ("REWRITE", "Write the settings to the configuration file."),
+)
+
+
+@command("config|get")
+def config_get(c: Client, args: list[bytes]) -> bytes:
+    """CONFIG GET pattern [pattern ...]."""
+    found = c.node.config.matching(args[2:])
+    return map_([bulk(part) for pair in found.items() for part in pair], c.resp)
+
+
+@command("config|set")
+def config_set(c: Client, args: list[bytes]) -> bytes:
+    """CONFIG SET directive value [directive value ...]."""
+    if len(args) % 2:
+        raise syntax_error()
+    node = c.node
+    pairs = [(to_text(args[at]), args[at + 1]) for at in range(2, len(args), 2)]
+    try:
+        changed = node.config.change(pairs, local=is_local(c))
+    except RefusedError as refused:
+        raise CommandError(f"ERR {refused}") from None
+    for name in changed:
+        if DIRECTIVES[name].unbuilt:
+            node.log.warning(no_effect(name))
+    return OK
+
+
+@command("config|rewrite")
+def config_rewrite(c: Client, args: list[bytes]) -> bytes:
+    """CONFIG REWRITE."""
+    node = c.node
+    if not node.config.file:
+        raise CommandError("ERR The server is running without a config file")
+    acl = node.acl
+    users = [b"%b %b" % (name, acl.users[name].describe()) for name in acl.names()]
+    try:
+        rewrite_file(node.config, users)
+    except OSError as failure:
+        line = f"CONFIG REWRITE failed: {failure.strerror}"
+        node.log.warning(line)
+        raise CommandError(f"ERR Rewriting config file: {failure.strerror}") from None
+    node.log.warning("CONFIG REWRITE executed with success.")
+    return OK
+
+
+@command("config|resetstat")
+def config_resetstat(c: Client, args: list[bytes]) -> bytes:
+    """CONFIG RESETSTAT."""
+    c.node.stats.reset()
+    return OK
+
+
+@command("config|help")
+def config_help(c: Client, args: list[bytes]) -> bytes:
+    """CONFIG HELP."""
+    return help_reply("CONFIG", _FORMS)
+
+
+def is_local(c: Client) -> bool:
+    """Whether a client is on this machine: what `local` means in the protection directives."""
+    return c.session is None or c.address.startswith(("127.", "[::1]", "::1", "/"))
