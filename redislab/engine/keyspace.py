@@ -40,12 +40,23 @@ class Engine:
         self.now_ms = now_ms
         self.random = random
         self.limits = EncodingLimits()
+        # Directives of redis.conf that data commands look at.
+        self.proto_max_bulk_len = 512 * 1024 * 1024
+        self.maxmemory = 0
+        self.maxmemory_policy = "noeviction"
         # Counted since the last save; a command that changes nothing leaves it alone, which is how
         # the server knows whether there is anything to replicate.
         self.dirty = 0
+        self.saves = 0
+        # Orders in which SCAN and its kin walk, by the identity of what is walked: a cache.
+        self.scan_indexes: dict[int, Any] = {}
         self.hits = 0
         self.misses = 0
         self.expired_keys = 0
+        # Of the active expire cycle: the database to look at next, and what INFO tells of it.
+        self.next_expiring = 0
+        self.expired_stale_fraction = 0.0
+        self.expired_time_cap_reached = 0
         # Whether anybody is told what commands change: replicas, the append-only file.
         self.propagating = False
         # A replica never expires a key by itself: it waits for its master's DEL, and meanwhile
@@ -59,17 +70,39 @@ class Engine:
         self.ready: dict[tuple[int, bytes], None] = {}
         self.databases = [Keyspace(self, index) for index in range(databases)]
 
+    def saved(self, changes: int) -> None:
+        """A save has put this many of the changes counted in `dirty` on disk."""
+        self.dirty -= changes
+        self.saves += 1
+
 
 class Keyspace:
     """One numbered database of an engine."""
 
-    __slots__ = ("awaited", "engine", "expires", "index", "values")
+    __slots__ = (
+        "accessed",
+        "average_ttl_ms",
+        "awaited",
+        "engine",
+        "expires",
+        "index",
+        "started_ms",
+        "to_sample",
+        "values",
+    )
 
     def __init__(self, engine: Engine, index: int) -> None:
         self.engine = engine
         self.index = index
         self.values: dict[bytes, Any] = {}
         self.expires: dict[bytes, int] = {}  # milliseconds since the epoch
+        # Keys with an expiry that the active expire cycle has yet to look at in this round.
+        self.to_sample: list[bytes] = []
+        self.average_ttl_ms = 0
+        # When each key was last used, in milliseconds since the epoch. Kept once somebody has
+        # asked for it, because it costs memory and time: see `track_access`.
+        self.accessed: dict[bytes, int] | None = None
+        self.started_ms = engine.now_ms()
         # How many clients are blocked on each key.
         self.awaited: dict[bytes, int] = {}
 
@@ -82,7 +115,30 @@ class Keyspace:
         """The value of a key, or None. Use it to write, or where no statistics are kept."""
         if key in self.expires and self.expire_if_due(key):
             return None
+        value = self.values.get(key)
+        if self.accessed is not None and value is not None:
+            self.accessed[key] = self.engine.now_ms()
+        return value
+
+    def peek(self, key: bytes) -> Any:
+        """The value of a key, or None, without counting as a use of it (LOOKUP_NOTOUCH)."""
+        if key in self.expires and self.expire_if_due(key):
+            return None
         return self.values.get(key)
+
+    def peek_read(self, key: bytes) -> Any:
+        """`peek`, counted as a hit or a miss."""
+        value = self.peek(key)
+        if value is None:
+            self.engine.misses += 1
+        else:
+            self.engine.hits += 1
+        return value
+
+    def track_access(self) -> None:
+        """Remember from now on when each key is used, as IDLETIME and eviction need it."""
+        if self.accessed is None:
+            self.accessed = {}
 
     def lookup_read(self, key: bytes) -> Any:
         """The value of a key, or None, counted as a hit or a miss in `INFO stats`."""
@@ -138,16 +194,23 @@ class Keyspace:
     # -- writing -------------------------------------------------------------------------------
 
     def put(self, key: bytes, value: Any) -> None:
-        """Set a key to a value and forget its expiry, as SET does. Report with `changed`."""
+        """Set a key to a value and forget its expiry, as SET does. Report with `changed`.
+
+        Clients that wait for the key are served if it is new. As in Redis they are not where it
+        replaces another value, one of a type they cannot use.
+        """
+        if key in self.awaited and key not in self.values:
+            self.signal_ready(key)
         self.values[key] = value
         if self.expires:
             self.expires.pop(key, None)
 
     def list_for_write(self, key: bytes) -> ListValue:
-        """The list at a key, made if there is none."""
+        """The list at a key, made if there is none: clients that wait for it will be served."""
         value = self.typed(key, ListValue)
         if value is None:
             value = self.values[key] = ListValue()
+            self.signal_ready(key)
         return value
 
     def hash_for_write(self, key: bytes) -> HashValue:
@@ -165,15 +228,18 @@ class Keyspace:
         return value
 
     def sorted_set_for_write(self, key: bytes) -> SortedSetValue:
-        """The sorted set at a key, made if there is none."""
+        """The sorted set at a key, made if there is none: clients waiting for it will be served."""
         value = self.typed(key, SortedSetValue)
         if value is None:
             value = self.values[key] = SortedSetValue()
+            self.signal_ready(key)
         return value
 
     def remove(self, key: bytes) -> bool:
         """Delete a key; tell whether it was there. Report with `changed(key, b"del")`."""
         self.expires.pop(key, None)
+        if self.accessed is not None:
+            self.accessed.pop(key, None)
         return self.values.pop(key, None) is not None
 
     def remove_if_empty(self, key: bytes) -> None:
@@ -191,6 +257,10 @@ class Keyspace:
             for observer in engine.observers:
                 observer(self, event, key)
 
+    def touched(self, key: bytes, count: int = 1) -> None:
+        """Report a change that has no keyspace event; observers get an empty event name."""
+        self.changed(key, b"", count)
+
     def signal_ready(self, key: bytes) -> None:
         """A key received elements: remember it if blocked clients wait for it."""
         if key in self.awaited:
@@ -199,9 +269,31 @@ class Keyspace:
     def clear(self) -> int:
         """Remove every key; return how many there were."""
         count = len(self.values)
+        if self.engine.observers:
+            for key in list(self.values):
+                self.touched(key, 0)
+        for key in self.awaited:
+            if key in self.values:
+                self.signal_ready(key)
         self.values.clear()
         self.expires.clear()
+        self.to_sample.clear()
+        self.average_ttl_ms = 0
         return count
+
+    def swap(self, other: Keyspace) -> None:
+        """Exchange the contents of two databases; the clients of each see the other's keys."""
+        if self.engine.observers:
+            for database in (self, other):
+                for key in {**self.values, **other.values}:
+                    database.touched(key, 0)
+        self.values, other.values = other.values, self.values
+        self.expires, other.expires = other.expires, self.expires
+        self.to_sample, other.to_sample = other.to_sample, self.to_sample
+        self.average_ttl_ms, other.average_ttl_ms = other.average_ttl_ms, self.average_ttl_ms
+        for database in (self, other):
+            for key in database.awaited:
+                database.signal_ready(key)
 
     # -- expiry --------------------------------------------------------------------------------
 
