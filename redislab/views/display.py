@@ -70,6 +70,11 @@ class View(ABC):
         """
         raise ValueError(f"a message that nobody expects: {message!r}")
 
+    def tell(self, text: str) -> None:
+        """Say something under the drawing of everyone who looks (an error; "" takes it away)."""
+        if self._replay is not None:
+            self._replay.send({"type": "tell", "text": text})
+
     def text(self) -> str:
         """One line for a terminal."""
         recording = self.recording

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 
 from redislab.views.recording import Json, Recording
 
 Fallback = Callable[[Recording], str]
 
 _KINDS: dict[str, Fallback] = {}
+_HOMES = {
+    "server": "redislab.views.server",
+    "wire": "redislab.views.wire",
+    "benchmark": "redislab.views.benchmark",
+    "predict": "redislab.views.predict",
+    "check": "redislab.views.predict",
+}
 
 _CHART_WIDTH, _CHART_HEIGHT, _CHART_MARGIN = 640, 180, 8
 
@@ -30,6 +38,9 @@ def fallback_for(kind: str) -> Callable[[Fallback], Fallback]:
 
 def fallback_html(recording: Recording) -> str:
     """The static form of a recording: its title, what its kind draws, and its last events."""
+    home = _HOMES.get(recording.kind)
+    if home is not None:  # a recording may come from a file before its view was ever imported
+        import_module(home)
     draw = _KINDS.get(recording.kind, last_frame_table)
     title = f'<p class="rl-title">{html.escape(recording.title)}</p>'
     return title + draw(recording) + _events(recording)

@@ -29,8 +29,8 @@ class ServerState:
     """One frame of the server view.
 
     `used`, `peak`, `rss` and `limit` (maxmemory, 0: none) in bytes; `ops` commands a second
-    since the frame before; `commands` in all since the node began.  The connection that watches is not
-    counted, neither among the clients nor among the commands.
+    since the frame before; `commands` in all since the node began.  The connection that
+    watches is not counted, neither among the clients nor among the commands.
     """
 
     up: bool = False
