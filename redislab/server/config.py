@@ -30,6 +30,7 @@ from redislab.wire.clitext import quote
 __all__ = ["BufferLimit", "Config", "ConfigError", "ListenAddress", "RefusedError", "StartupExit"]
 
 HZ_LEAST, HZ_MOST = 1, 500
+BACKLOG_LEAST = 16 * 1024  # bytes
 _TLS_REFUSED = "Unable to update TLS configuration. Check server logs."
 _TLS_SWITCHES = ("tls-port", "tls-cluster", "tls-replication")
 
@@ -237,6 +238,10 @@ class Config(Settings):
         if name in _TLS_SWITCHES and self.value(name):
             raise RefusedError(_TLS_REFUSED)
         self.settle()
+        if name == "repl-backlog-size":
+            self.repl_backlog_size = max(self.repl_backlog_size, BACKLOG_LEAST)
+        elif name == "watchdog-period" and self.watchdog_period:
+            self.watchdog_period = max(self.watchdog_period, 2 * (1000 // self.hz))
         for callback in self._listeners.get(name, ()):
             callback()
 

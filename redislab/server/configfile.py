@@ -17,7 +17,7 @@ from redislab.server.directive_kinds import WRONG_NUMBER, RefusedError, to_bytes
 from redislab.server.directives import DIRECTIVES, FORGOTTEN
 from redislab.server.facts import COMMANDS
 from redislab.server.names import VERSION
-from redislab.server.users import RuleError, User
+from redislab.server.users import UNKNOWN_COMMAND, RuleError, User, merge_selectors
 from redislab.wire.clitext import quote
 from redislab.wire.requests import split_words
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from redislab.server.config import Config
 
 _BAD_DIRECTIVE = "Bad directive or wrong number of arguments"
+_SECOND_USER = "Duplicate user found. A user can only be defined once in config files"
 _INCLUDE_DEPTH_MAX = 64
 
 _USAGE = """Usage: redislab server [/path/to/redis.conf] [options] [-]
@@ -49,7 +50,7 @@ class StartupExit(Exception):  # noqa: N818 - an end, of which only some are err
     Attributes:
         code: the exit code.
         stdout, stderr: what to print there, complete with line ends.
-        log: a line for the log (a warning, role C), or empty.
+        log: lines for the log (warnings), parted by line ends, or empty.
     """
 
     def __init__(self, code: int, *, stdout: str = "", stderr: str = "", log: str = "") -> None:
@@ -144,7 +145,8 @@ class Reader:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.depth = 0
+        self.depth = 0  # of included files
+        self.unknown_rule = ""
 
     def read(self, text: bytes) -> None:
         """Read lines.
@@ -229,15 +231,28 @@ class Reader:
         renamed[original] = target
 
     def _read_user(self, words: list[bytes]) -> None:
-        """Try the rules of a user; who reads `config.users` applies them."""
-        user = User(words[1])
-        for rule in words[2:]:
+        """Try the rules of a user; who starts the node applies them (`config.users`).
+
+        A rule about an unknown command is no error of the line: it ends the program once the whole
+        configuration has been read, as in Redis.
+        """
+        name = words[1]
+        if any(name == known for known, *_ in self.config.users):
+            raise _bad_user(name, _SECOND_USER)
+        rules, _ = merge_selectors(words[2:])
+        user = User(name)
+        for at, rule in enumerate(rules):
             try:
                 user.apply(rule)
             except RuleError as error:
-                shown = to_text(rule)
-                raise RefusedError(f"Error in user declaration '{shown}': {error}") from None
-        self.config.users.append(words[1:])
+                if str(error) != UNKNOWN_COMMAND:
+                    # Redis shows the word two places before the rule at fault.
+                    raise _bad_user(words[at], str(error)) from None
+                self.unknown_rule = self.unknown_rule or (
+                    f"Error loading ACL rule '{to_text(rule)}' for the user named "
+                    f"'{to_text(name)}': {error}\nCritical error while loading ACLs. Exiting."
+                )
+        self.config.users.append([name, *rules])
 
     def _check_whole(self) -> None:
         """The questions that are asked at the end of a text."""
@@ -251,6 +266,12 @@ class Reader:
         if config.cluster_enabled and config.replicaof:
             raise RefusedError("replicaof directive not allowed in cluster mode")
         config.settle()
+        if self.unknown_rule and not self.depth:
+            raise ConfigError(1, log=self.unknown_rule)
+
+
+def _bad_user(shown: bytes, reason: str) -> RefusedError:
+    return RefusedError(f"Error in user declaration '{to_text(shown)}': {reason}")
 
 
 def _fatal(message: str, number: int = 0, line: bytes = b"") -> ConfigError:
