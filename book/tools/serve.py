@@ -13,18 +13,12 @@ from collections.abc import Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 HOST = "127.0.0.1"
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
     """Serves files, keeps nothing in the browser's cache, and speaks only of what is missing."""
-
-    extensions_map: ClassVar[dict[str, str]] = {
-        **SimpleHTTPRequestHandler.extensions_map,
-        ".js": "text/javascript",
-    }
 
     def end_headers(self) -> None:
         """Have the browser ask again each time: the next build may differ."""
