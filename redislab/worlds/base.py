@@ -1,0 +1,213 @@
+"""What every world is: the protocol that a lab leans on, and the plain data that crosses it.
+
+A world runs Redis nodes, owns their time, and does them harm when asked to. The same node code
+runs in three of them (`sim`, `live`, `redis`), and whoever stands above this file cannot tell
+which one it has: labs use a `World` and nothing else.
+
+The names that faults act on are names of *hosts*. Every node is a host of its own, and so is every
+client: `cut("client", "redis-6379")` cuts what runs between those two, whatever their addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+
+import redis
+import redis.asyncio
+
+T = TypeVar("T")
+
+# The host that a lab's clients live on unless they say otherwise.
+CLIENT = "client"
+# The host that a lab watches its nodes from: no fault of a scenario touches it.
+OBSERVER = "observer"
+
+# How often a lab's client tries again. redis-py's own ten retries, within and without the
+# connection, make a minute of silence of a paused node and ten of a cut: too long to watch.
+CLIENT_RETRIES = 1
+
+State = Literal["running", "paused", "killed", "crashed", "stopped"]
+
+# What `cut` takes beside "a->b" and "b->a" with the names of the two hosts in their places.
+BOTH = "both"
+
+
+class WorldError(Exception):
+    """A world cannot do what was asked of it; the message says why and what to do."""
+
+
+class ProgramMissingError(WorldError):
+    """A real program is not installed; the message names the package that has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """What a node should be.
+
+    Attributes:
+        name: the name of its host, such as "redis-6379"; made from the port when empty.
+        config: directives of redis.conf by name; a port of "0" or none means a free one.
+        program: which program it is; this release knows "redis".
+    """
+
+    name: str = ""
+    config: Mapping[str, str] = field(default_factory=dict)
+    program: str = "redis"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHandle:
+    """A node of a lab. Its `str` is its name, so it can be given wherever a name is asked for."""
+
+    name: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a lab.
+
+    Attributes:
+        time: seconds since the lab began, on the lab's clock.
+        node: the host that it happened to; empty for the network as a whole.
+        kind: what happened, in a word: "start", "kill", "cut" ...
+        detail: the rest, for a reader.
+    """
+
+    time: float
+    node: str
+    kind: str
+    detail: str = ""
+
+
+class Journal(Protocol):
+    """What a world wrote down, in the order in which it happened."""
+
+    @property
+    def events(self) -> list[Event]:
+        """The events so far."""
+        ...
+
+    def to_json(self) -> str:
+        """All of it as one JSON text."""
+        ...
+
+
+class World(Protocol):
+    """Runs nodes, owns their time, and does them harm.
+
+    Names are those of hosts. Every method that takes one raises KeyError for a name that is not
+    known. Seconds are those of the world's clock: virtual in `sim`, real in `live` and `redis`.
+    """
+
+    name: str
+
+    @property
+    def now(self) -> float:
+        """Seconds since the world began."""
+        ...
+
+    @property
+    def journal(self) -> Journal:
+        """What happened; in `sim` also every message."""
+        ...
+
+    @property
+    def nodes(self) -> dict[str, NodeHandle]:
+        """Every node ever started, by name."""
+        ...
+
+    def start(self, spec: NodeSpec) -> NodeHandle:
+        """Start a node and wait until it listens; raises OSError or WorldError if it does not."""
+        ...
+
+    def state(self, name: str) -> State:
+        """How a node is, as far as the world did it itself."""
+        ...
+
+    def kill(self, name: str) -> None:
+        """`kill -9`: the process is gone at once, its host's kernel closes its connections."""
+        ...
+
+    def restart(self, name: str) -> None:
+        """Start a node again with its spec, at the same address; kills it first if it runs."""
+        ...
+
+    def pause(self, name: str) -> None:
+        """`SIGSTOP`: the process stands still, its connections stay open and silent."""
+        ...
+
+    def resume(self, name: str) -> None:
+        """`SIGCONT`: the process goes on, and finds that time has passed."""
+        ...
+
+    def cut(self, a: str, b: str, direction: str = BOTH) -> None:
+        """Let nothing through between two hosts: "both" ways, or only "a->b" or "b->a"."""
+        ...
+
+    def delay(self, a: str, b: str, seconds: float, jitter: float = 0.0) -> None:
+        """Add one-way latency between two hosts, both ways, and up to `jitter` seconds more."""
+        ...
+
+    def heal(self) -> None:
+        """Undo every cut and every delay."""
+        ...
+
+    def client(self, node: str, at: str = CLIENT, **options: Any) -> redis.Redis:
+        """A stock blocking client of a node, on host `at`."""
+        ...
+
+    def async_client(self, node: str, at: str = CLIENT, **options: Any) -> redis.asyncio.Redis:
+        """A stock asyncio client of a node, on host `at`."""
+        ...
+
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        """Run a coroutine in the world, as code of the host "client", and return its result."""
+        ...
+
+    def run_for(self, seconds: float) -> None:
+        """Let that much time pass."""
+        ...
+
+    def log(self, name: str) -> str:
+        """The text of a node's log."""
+        ...
+
+    def close(self) -> None:
+        """Stop everything and leave nothing behind. May be called again."""
+        ...
+
+
+def directions(a: str, b: str, direction: str) -> list[tuple[str, str]]:
+    """The ordered pairs of hosts that a cut with this direction names.
+
+    Raises:
+        ValueError: for a direction that is neither "both" nor one of the two arrows.
+    """
+    arrows = {
+        BOTH: [(a, b), (b, a)],
+        "a->b": [(a, b)],
+        "b->a": [(b, a)],
+        f"{a}->{b}": [(a, b)],
+        f"{b}->{a}": [(b, a)],
+    }
+    try:
+        return arrows[direction.replace(" ", "")]
+    except KeyError:
+        raise ValueError(
+            f'direction is "both", "a->b" or "b->a" (also with the names: "{a}->{b}"),'
+            f" not {direction!r}"
+        ) from None
+
+
+def check_span(seconds: float, name: str = "seconds") -> float:
+    """A length of time, checked; raises ValueError if it is negative or no number."""
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"{name} is a number of seconds, zero or more, not {seconds!r}")
+    return float(seconds)

@@ -1,0 +1,72 @@
+"""What `sim` and `live` share: how a spec becomes one of our own nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from redislab.worlds.base import NodeHandle, NodeSpec, WorldError
+
+if TYPE_CHECKING:
+    from redislab.server import Environment
+
+LOG_LINES_MAX = 100_000
+
+
+class Runnable(Protocol):
+    """A node as a world sees it: plain asyncio, started and ended on the world's loop."""
+
+    async def start(self) -> None:
+        """Listen; raises OSError when the address cannot be had."""
+        ...
+
+    async def stop(self) -> None:
+        """End in an orderly way."""
+        ...
+
+    def abort(self) -> None:
+        """Drop everything at once."""
+        ...
+
+
+# Makes a node from its directives and its surroundings.
+NodeFactory = Callable[[dict[str, str], "Environment"], Runnable]
+
+
+def redis_node(config: dict[str, str], environment: Environment) -> Runnable:
+    """One Redis node of ours; raises ValueError for directives that Redis would not take."""
+    from redislab.server import Node
+    from redislab.server.config import Config
+
+    return Node(Config.from_mapping(config), environment)
+
+
+class LogLines:
+    """A node's log, over all of its runs."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def append(self, line: str) -> None:
+        """Add a line; the oldest tenth goes when there are too many."""
+        self._lines.append(line)
+        if len(self._lines) > LOG_LINES_MAX:
+            del self._lines[: LOG_LINES_MAX // 10]
+
+    def text(self) -> str:
+        """All lines, each with its line end."""
+        return "".join(f"{line}\n" for line in self._lines)
+
+
+def check_program(spec: NodeSpec) -> None:
+    """Raises WorldError for a program that this release does not know."""
+    if spec.program != "redis":
+        raise WorldError(f"there is no program {spec.program!r} here, only 'redis'")
+
+
+def directives(spec: NodeSpec, handle: NodeHandle) -> dict[str, str]:
+    """The node's directives: the spec's, with the address that it really has."""
+    config = {name.lower(): str(value) for name, value in spec.config.items()}
+    config["port"] = str(handle.port)
+    config.setdefault("bind", handle.host)
+    return config

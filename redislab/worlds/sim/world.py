@@ -1,0 +1,364 @@
+"""The `sim` world: nodes on the deterministic loop, with virtual time and a simulated network.
+
+Nothing runs while nobody waits: time passes when a client waits for a reply, in `run`, in
+`run_for`, and nowhere else. The same seed gives the same history, byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import redis
+import redis.asyncio
+
+from redislab.worlds.base import (
+    BOTH,
+    CLIENT,
+    OBSERVER,
+    NodeHandle,
+    NodeSpec,
+    State,
+    check_span,
+    directions,
+)
+from redislab.worlds.nodes import (
+    LogLines,
+    NodeFactory,
+    Runnable,
+    check_program,
+    directives,
+    redis_node,
+)
+from redislab.worlds.sim.client import Driver, asyncio_client, blocking_client
+from redislab.worlds.sim.faults import Faults
+from redislab.worlds.sim.hosts import Process
+from redislab.worlds.sim.journal import BYTES_MAX, MESSAGES_MAX, Journal
+from redislab.worlds.sim.loop import PATIENCE_SECONDS, SimLoop
+from redislab.worlds.sim.network import LOCALHOST
+
+if TYPE_CHECKING:
+    from redislab.server import Environment
+
+T = TypeVar("T")
+
+# Every simulation begins at the same moment, in seconds since the epoch: 2025-01-01, 00:00 UTC.
+EPOCH = 1_735_689_600.0
+FIRST_PORT = 6379
+
+
+class _SimNode:
+    """A node: what it should be, and what runs now."""
+
+    def __init__(self, spec: NodeSpec, handle: NodeHandle) -> None:
+        self.spec = spec
+        self.handle = handle
+        self.runs = 0
+        self.state: State = "stopped"
+        self.log = LogLines()
+
+
+class SimWorld:
+    """Nodes in virtual time.
+
+    Args:
+        seed: of everything that is left to chance.
+        faults: what the network does to messages.
+        messages_max: how many messages the journal keeps; None is all.
+        bytes_max: how many bytes of messages it keeps; None is all.
+        patience_seconds: virtual seconds that a call without a timeout waits before it is taken
+            for a deadlock.
+        make_node: makes a node from its directives and its surroundings.
+    """
+
+    name = "sim"
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        faults: Faults | None = None,
+        messages_max: int | None = MESSAGES_MAX,
+        bytes_max: int | None = BYTES_MAX,
+        patience_seconds: float = PATIENCE_SECONDS,
+        make_node: NodeFactory = redis_node,
+    ) -> None:
+        self.seed = seed
+        self._make_node = make_node
+        self._journal = Journal(lambda: self.loop.now, messages_max, bytes_max)
+        self.loop = SimLoop(seed, faults, self._journal, patience_seconds)
+        self.network = self.loop.network
+        self._nodes: dict[str, _SimNode] = {}
+        # Kept until the end: a client that the garbage collector closed would make the history
+        # depend on when it runs.
+        self._clients: list[redis.Redis | redis.asyncio.Redis] = []
+        self._client_random = Random(f"clients/{seed}")
+        self.network.process(CLIENT)
+        self.network.process(OBSERVER)
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the world began."""
+        return self.loop.now
+
+    @property
+    def journal(self) -> Journal:
+        """Every message and every event."""
+        return self._journal
+
+    @property
+    def nodes(self) -> dict[str, NodeHandle]:
+        """Every node ever started, by name."""
+        return {name: node.handle for name, node in self._nodes.items()}
+
+    # -- nodes ---------------------------------------------------------------------------------
+
+    def start(self, spec: NodeSpec) -> NodeHandle:
+        """Start a node and wait until it listens."""
+        check_program(spec)
+        port = int(spec.config.get("port", "0")) or self._free_port()
+        name = spec.name or f"redis-{port}"
+        if name in self._nodes or name in {CLIENT, OBSERVER}:
+            raise ValueError(f"there is a host {name!r} already")
+        handle = NodeHandle(name, self.network.host(name).ip, port)
+        node = self._nodes[name] = _SimNode(spec, handle)
+        self.network.own((handle.host, port), name)
+        try:
+            self._launch(node)
+        except BaseException:
+            self.network.kill(name)
+            del self._nodes[name]
+            raise
+        return handle
+
+    def state(self, name: str) -> State:
+        """How a node is."""
+        return self._node(name).state
+
+    def kill(self, name: str) -> None:
+        """`kill -9`."""
+        node = self._node(name)
+        self.network.kill(name)
+        self._ended(node, "killed", "kill")
+
+    def crash(self, name: str) -> None:
+        """The node's host loses power: nobody is told, its connections just fall silent."""
+        node = self._node(name)
+        self.network.crash(name)
+        self._ended(node, "crashed", "crash")
+
+    def restart(self, name: str) -> None:
+        """Start a node again, at the same address."""
+        node = self._node(name)
+        if node.state in {"running", "paused"}:
+            self.kill(name)
+        self.network.boot(name)
+        self._launch(node)
+
+    def pause(self, name: str) -> None:
+        """`SIGSTOP`."""
+        node = self._node(name)
+        if node.state == "running":
+            self.network.pause(name)
+            node.state = "paused"
+            self._journal.event(name, "pause")
+
+    def resume(self, name: str) -> None:
+        """`SIGCONT`."""
+        node = self._node(name)
+        if node.state == "paused":
+            node.state = "running"
+            self._journal.event(name, "resume")
+            self.network.resume(name)
+
+    def drift(self, name: str, rate: float) -> None:
+        """Let a host's clock run `rate` times as fast as the true one."""
+        self._known(name)
+        self.network.set_clock(name, rate=rate)
+        self._journal.event(name, "drift", f"clock runs at {rate:g}")
+
+    def jump(self, name: str, seconds: float) -> None:
+        """Let a host's clock jump ahead (or back, below zero) by some seconds."""
+        self._known(name)
+        self.network.set_clock(name, jump=seconds)
+        self._journal.event(name, "jump", f"clock jumps by {seconds:g} s")
+
+    def log(self, name: str) -> str:
+        """The text of a node's log."""
+        return self._node(name).log.text()
+
+    # -- the network ---------------------------------------------------------------------------
+
+    def cut(self, a: str, b: str, direction: str = BOTH) -> None:
+        """Let nothing through between two hosts."""
+        self._known(a, b)
+        for source, target in directions(a, b, direction):
+            self.network.cut(source, target)
+            self._journal.event("", "cut", f"{source} -> {target}")
+
+    def delay(self, a: str, b: str, seconds: float, jitter: float = 0.0) -> None:
+        """Add one-way latency between two hosts."""
+        self._known(a, b)
+        check_span(seconds)
+        check_span(jitter, "jitter")
+        for source, target in directions(a, b, BOTH):
+            self.network.delay(source, target, seconds, jitter)
+        more = f", up to {jitter:g} s more" if jitter else ""
+        self._journal.event("", "delay", f"{a} - {b}: {seconds:g} s one way{more}")
+
+    def heal(self) -> None:
+        """Undo every cut and every delay."""
+        self.network.heal()
+        self._journal.event("", "heal")
+
+    # -- clients and time ----------------------------------------------------------------------
+
+    def client(self, node: str, at: str = CLIENT, **options: Any) -> redis.Redis:
+        """A stock blocking client on host `at`."""
+        handle = self._node(node).handle
+        client = blocking_client(self._driver(at), handle.host, handle.port, **options)
+        self._clients.append(client)
+        return client
+
+    def async_client(self, node: str, at: str = CLIENT, **options: Any) -> redis.asyncio.Redis:
+        """A stock asyncio client on host `at`, for coroutines that `run` runs."""
+        handle = self._node(node).handle
+        elsewhere = at != CLIENT
+        client = asyncio_client(
+            self._driver(at), handle.host, handle.port, elsewhere=elsewhere, **options
+        )
+        self._clients.append(client)
+        return client
+
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        """Run a coroutine in virtual time and return its result.
+
+        Raises:
+            TimeoutError: when it is not done within `timeout` virtual seconds.
+            DeadlockError: when it can never be done.
+        """
+        if timeout is not None:
+            coroutine = _within(coroutine, timeout)
+        return self._run_as(self.network.process(CLIENT), coroutine)
+
+    def run_for(self, seconds: float) -> None:
+        """Let that much virtual time pass."""
+        self.loop.run_for(check_span(seconds))
+
+    def close(self) -> None:
+        """Drop everything."""
+        if self.loop.is_closed():
+            return
+        with contextlib.suppress(Exception):
+            self._run_as(self.network.process(OBSERVER), _close_all(self._clients))
+        self.loop.close()
+        self._clients.clear()
+        for node in self._nodes.values():
+            if node.state in {"running", "paused"}:
+                node.state = "stopped"
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _launch(self, node: _SimNode) -> None:
+        name = node.handle.name
+        process = self.network.process(name)
+        node.runs += 1
+        config = directives(node.spec, node.handle)
+        running = process.context.run(self._make_node, config, self._environment(node, process))
+        self._run_as(process, running.start())
+        node.state = "running"
+        self._journal.event(name, "start", f"listens on port {node.handle.port}")
+        self._watch(node, running)
+
+    def _environment(self, node: _SimNode, process: Process) -> Environment:
+        from redislab.server import Environment
+
+        clock = process.host.clock
+
+        def log(line: str) -> None:
+            if process.state != "dead":
+                node.log.append(line)
+
+        return Environment(
+            name=node.handle.name,
+            random=Random(f"{node.handle.name}/{node.runs}/{self.seed}"),
+            unix_time=lambda: EPOCH + clock.local(self.loop.now),
+            clock=lambda: clock.local(self.loop.now),
+            log=log,
+            process_id=process.number,
+            cpu_time=lambda: (0.0, 0.0),
+            rss=lambda: 0,
+        )
+
+    def _watch(self, node: _SimNode, running: Runnable) -> None:
+        """Notice when a node stops by itself, as SHUTDOWN makes it."""
+        stopped = getattr(running, "stopped", None)
+        if stopped is None:
+            return
+        process = self.network.process(node.handle.name)
+
+        async def wait() -> None:
+            await stopped.wait()
+            # What the node sent last goes out first; then its process ends.
+            self.loop.schedule(self.loop.now, over, None)
+
+        def over(_: object) -> None:
+            if process.state != "dead":
+                self.network.kill(node.handle.name)
+                self._ended(node, "stopped", "stop")
+
+        self.loop.create_task(wait(), context=process.context.copy())
+
+    def _ended(self, node: _SimNode, state: State, kind: str) -> None:
+        if node.state in {"running", "paused"}:
+            self._journal.event(node.handle.name, kind)
+        node.state = state
+
+    def _run_as(self, process: Process, coroutine: Coroutine[Any, Any, T]) -> T:
+        try:
+            task = self.loop.create_task(coroutine, context=process.context.copy())
+        except BaseException:
+            coroutine.close()
+            raise
+        return self.loop.run_until_complete(task)
+
+    def _driver(self, at: str) -> Driver:
+        return Driver(self.loop, lambda: self.network.process(at), self._client_random)
+
+    def _free_port(self) -> int:
+        port = FIRST_PORT
+        while any(node.handle.port == port for node in self._nodes.values()):
+            port += 1
+        return port
+
+    def _node(self, name: str) -> _SimNode:
+        try:
+            return self._nodes[str(name)]
+        except KeyError:
+            raise KeyError(
+                f"no node {str(name)!r}; there are {', '.join(self._nodes) or 'none'}"
+            ) from None
+
+    def _known(self, *names: str) -> None:
+        for name in names:
+            if name not in self.network.hosts:
+                raise KeyError(f"no host {name!r}; there are {', '.join(self.network.hosts)}")
+
+
+async def _close_all(clients: list[redis.Redis | redis.asyncio.Redis]) -> None:
+    for client in clients:
+        if isinstance(client, redis.Redis):
+            client.close()
+        else:
+            await client.aclose()
+
+
+async def _within(coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
+    async with asyncio.timeout(seconds):
+        return await coroutine
+
+
+__all__ = ["EPOCH", "LOCALHOST", "SimWorld"]

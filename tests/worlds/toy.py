@@ -1,0 +1,110 @@
+"""A small RESP server on plain asyncio, so that the worlds are tested on their own."""
+
+import asyncio
+from collections.abc import Iterator
+
+
+class Toy:
+    """Enough of Redis for a client's handshake, strings, a counter and pub/sub."""
+
+    def __init__(self, config, environment):
+        self.config = config
+        self.environment = environment
+        self.data = {}
+        self.subscribers = {}
+        self.sessions = {}
+        self.ticks = 0
+        self.servers = []
+
+    async def start(self):
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: Session(self), self.config["bind"], int(self.config["port"])
+        )
+        self.servers.append(server)
+        self.environment.log("ready")
+        self.cron = asyncio.create_task(self.tick())
+
+    async def tick(self):
+        while True:
+            await asyncio.sleep(0.1)
+            self.ticks += 1
+
+    async def stop(self):
+        self.abort()
+
+    def abort(self):
+        self.cron.cancel()
+        for server in self.servers:
+            server.close()
+        for session in list(self.sessions):
+            session.transport.abort()
+
+
+class Session(asyncio.Protocol):
+    def __init__(self, toy):
+        self.toy = toy
+        self.resp = 2
+        self.buffer = b""
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.toy.sessions[self] = None
+
+    def connection_lost(self, exc):
+        self.toy.sessions.pop(self, None)
+        self.toy.subscribers.pop(self, None)
+
+    def data_received(self, data):
+        self.buffer += data
+        for args in self.commands():
+            self.transport.write(self.reply(args))
+
+    def commands(self) -> Iterator[list[bytes]]:
+        while self.buffer.startswith(b"*"):
+            head, _, rest = self.buffer.partition(b"\r\n")
+            args = []
+            for _ in range(int(head[1:])):
+                size, found, rest = rest.partition(b"\r\n")
+                if not found or len(rest) < int(size[1:]) + 2:
+                    return
+                args.append(rest[: int(size[1:])])
+                rest = rest[int(size[1:]) + 2 :]
+            self.buffer = rest
+            yield args
+
+    def reply(self, args):
+        name, data = args[0].upper(), self.toy.data
+        if name == b"HELLO":
+            self.resp = int(args[1])
+            return b"%1\r\n$5\r\nproto\r\n:3\r\n"
+        if name == b"SET":
+            data[args[1]] = args[2]
+        elif name == b"GET":
+            value = data.get(args[1])
+            if value is None:
+                return b"_\r\n" if self.resp == 3 else b"$-1\r\n"
+            return b"$%d\r\n%b\r\n" % (len(value), value)
+        elif name == b"INCR":
+            data[args[1]] = b"%d" % (int(data.get(args[1], b"0")) + 1)
+            return b":" + data[args[1]] + b"\r\n"
+        elif name == b"TICKS":
+            return b":%d\r\n" % self.toy.ticks
+        elif name == b"SUBSCRIBE":
+            self.toy.subscribers[self] = args[1]
+            return self.push(b"subscribe", args[1]) + b":1\r\n"
+        elif name == b"PUBLISH":
+            for session, channel in self.toy.subscribers.items():
+                if channel == args[1]:
+                    size = b"$%d\r\n%b\r\n" % (len(args[2]), args[2])
+                    session.transport.write(session.push(b"message", channel) + size)
+            return b":1\r\n"
+        elif name == b"PING":
+            return b"+PONG\r\n"
+        return b"+OK\r\n"
+
+    def push(self, kind, channel):
+        kind_of = b">" if self.resp == 3 else b"*"
+        return kind_of + b"3\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
+            len(kind), kind, len(channel), channel,
+        )  # fmt: skip
