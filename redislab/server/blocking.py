@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError
+from redislab.server.dispatch import answer
 
 if TYPE_CHECKING:
     from redislab.engine.table import Block
@@ -40,9 +41,7 @@ class Blocking:
                 queue[client] = None
                 client.db.awaited[key] = client.db.awaited.get(key, 0) + 1
         if block.timeout_s > 0:
-            self.timers[client] = self.node.loop.call_later(
-                block.timeout_s, self.release, client, block.on_timeout
-            )
+            self.timers[client] = self.node.loop.call_later(block.timeout_s, self.time_out, client)
         if client.session is not None:
             client.session.waiting = True
 
@@ -58,8 +57,9 @@ class Blocking:
         database = client.db
         for key in block.keys:
             queue = self.queues.get((database.index, key), {})
-            if queue.pop(client, self) is not self:
+            if client not in queue:
                 continue
+            del queue[client]
             database.awaited[key] -= 1
             if not database.awaited[key]:
                 del database.awaited[key]
@@ -67,10 +67,23 @@ class Blocking:
         if client.session is not None:
             client.session.waiting = False
 
+    def time_out(self, client: Client) -> None:
+        """A client has waited long enough; a sleeping node notices when it wakes."""
+        block = client.blocked
+        if block is None:
+            return
+        if self.node.asleep and block.keys:
+            remaining = self.node.sleep_remaining()
+            self.timers[client] = self.node.loop.call_later(remaining, self.time_out, client)
+            return
+        self.release(client, block.on_timeout)
+
     def release(self, client: Client, reply: bytes) -> None:
         """Answer a waiting client and let it go on with its pipeline."""
         self.forget(client)
-        client.send(self.node.answer(client, reply))
+        answered = answer(client, reply)
+        if isinstance(answered, bytes):
+            client.send(answered)
         if client.session is not None:
             self.node.loop.call_soon(client.session.resume)
 
@@ -93,6 +106,6 @@ class Blocking:
             reply = self.node.failed(client.executing, failed)
         if reply is None:
             return
-        if self.node.engine.propagating:
+        if self.node.engine.propagating and client.executing is not None:
             self.node.propagate(client, client.executing, self.requests[client])
         self.release(client, reply)

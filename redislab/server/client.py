@@ -14,15 +14,21 @@ if TYPE_CHECKING:
     from redislab.server.commands import Entry
     from redislab.server.node import Node
     from redislab.server.session import Session
+    from redislab.server.tracking import Tracker
+    from redislab.server.users import User
 
 
 class Client(Caller):
     """One client of a node.
 
     Attributes:
-        plain: no special state: authenticated, not in MULTI, not a RESP2 subscriber, replies on.
-            While it holds, a session runs the client's commands without further questions; whoever
-            changes one of those states calls `refresh`.
+        plain: no special state: authenticated, not in MULTI, not a RESP2 subscriber, replies on,
+            no tracking, allowed everything. While it holds, a session runs the client's commands
+            without further questions; whoever changes one of those states calls `refresh`.
+        watched: the keys under WATCH, each with whether it was expired already at that time.
+        reply_mode: "on", "off", "skip" (the next reply) or "skip-next": CLIENT REPLY.
+        postponed: held back by CLIENT PAUSE or a sleeping node, not by a blocking command.
+        soft_limit_since: when its output went over the soft limit, on the loop's clock.
     """
 
     __slots__ = (
@@ -34,20 +40,25 @@ class Client(Caller):
         "created",
         "dirty_watch",
         "executing",
-        "flags",
         "id",
-        "last_command",
+        "in_exec",
         "last_used",
         "local_address",
+        "monitoring",
         "multi",
         "multi_failed",
         "name",
+        "no_evict",
         "node",
         "patterns",
         "plain",
+        "postponed",
         "reply_mode",
         "session",
         "shard_channels",
+        "soft_limit_since",
+        "tracker",
+        "unix_socket",
         "user",
         "watched",
     )
@@ -59,52 +70,79 @@ class Client(Caller):
         self.session = session
         self.created = self.last_used = node.loop_time()
         self.address = self.local_address = ""
+        self.unix_socket = False
         self.name = b""
-        self.flags: dict[str, None] = {}
-        self.last_command = ""
         self.executing: Entry | None = None
         self.close_after_reply = False
         self.blocked: Block | None = None
+        self.postponed = False
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.shard_channels: dict[bytes, None] = {}
-        self.watched: dict[tuple[int, bytes], None] = {}
+        self.watched: dict[tuple[int, bytes], bool] = {}
         self.rewritten = None
         self.deny_blocking = False
+        self.in_exec = False
+        self.soft_limit_since: float | None = None
         self.reset()
 
     def reset(self) -> None:
         """Back to the state of a new connection, as RESET does; subscriptions are left to it."""
         self.db = self.engine.databases[0]
         self.resp = 2
-        self.user = b"default"
-        self.authenticated = not self.node.password_required
+        self.user: User = self.node.acl.default
+        self.authenticated = self.user.no_password and self.user.enabled
         self.multi: list[tuple[Entry, list[bytes]]] | None = None
         self.multi_failed = False
         self.dirty_watch = False
-        # "on", "off", "skip" (this reply), "skip-next": CLIENT REPLY.
+        self.tracker: Tracker | None = None
+        self.monitoring = False
+        self.no_evict = False
         self.reply_mode = "on"
         self.refresh()
 
     def refresh(self) -> None:
         """Work out again whether the client is plain."""
+        locked_out = self.must_authenticate
         self.plain = (
-            self.authenticated
+            not locked_out
             and self.multi is None
             and self.reply_mode == "on"
             and not (self.resp == 2 and self.subscribed)
+            and self.tracker is None
             and not self.close_after_reply
-            and self.user == b"default"
+            and self.user.plain
         )
         if self.session is not None:
-            self.session.parser.restricted = not self.authenticated
+            self.session.parser.restricted = locked_out
+
+    @property
+    def must_authenticate(self) -> bool:
+        """Whether a password is asked for and the client has not given one."""
+        default = self.node.acl.default
+        return not self.authenticated and not (default.no_password and default.enabled)
 
     @property
     def subscribed(self) -> int:
         """How many channels and patterns the client listens to."""
         return len(self.channels) + len(self.patterns) + len(self.shard_channels)
 
+    @property
+    def kind(self) -> str:
+        """The class that limits and CLIENT LIST TYPE go by: normal, pubsub, replica, master."""
+        return "pubsub" if self.subscribed else "normal"
+
+    @property
+    def local(self) -> bool:
+        """Whether it connected from this machine."""
+        return self.unix_socket or self.address.startswith(("127.", "[::1]"))
+
     def send(self, data: bytes) -> None:
         """Send bytes out of turn: messages, invalidations, the reply of a blocked command."""
-        if self.session is not None:
+        if self.session is not None and self.reply_mode != "off":
             self.session.send(data)
+
+    def close_soon(self) -> None:
+        """End the connection once what was answered is written."""
+        self.close_after_reply = True
+        self.refresh()

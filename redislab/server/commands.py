@@ -7,6 +7,7 @@ The handlers register themselves (`redislab.engine.table`), the facts stand in
 from __future__ import annotations
 
 import sys
+from bisect import bisect_right
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -17,55 +18,121 @@ from redislab.server.facts import COMMANDS
 if TYPE_CHECKING:
     from redislab.server.facts import CommandFact
 
+# Durations are counted in steps of a sixteenth of an octave, up from a nanosecond.
+STEPS = tuple(int(2 ** (step / 16)) for step in range(31 * 16))
+_BOUNDS = tuple(nanoseconds / 1e9 for nanoseconds in STEPS)
+
 
 class Entry:
     """One command of one node.
 
     Attributes:
         least, most: how many words a request may have, the command's name among them.
-        calls, seconds, rejected, failed: what `INFO commandstats` reports.
-        buckets: calls by duration; bucket i counts those of 2**(i-1) to 2**i microseconds.
+        times: durations of calls, in seconds, that were not yet counted into the figures below.
+            A session only appends to it: that is quicker than counting.
+        rejected, failed: what `INFO commandstats` reports.
     """
 
     __slots__ = (
-        "buckets",
-        "calls",
+        "_calls",
+        "_seconds",
+        "_steps",
         "fact",
         "failed",
+        "flags",
         "handler",
         "least",
         "most",
         "name",
         "rejected",
-        "seconds",
         "subcommands",
+        "times",
         "writes",
     )
 
     def __init__(self, fact: CommandFact, handler: Handler | None) -> None:
         self.fact = fact
-        self.name = fact.name
-        self.handler = handler
+        self.name = fact.name.decode()
+        self.handler: Handler = handler or _container
         self.least = abs(fact.arity)
         self.most = fact.arity if fact.arity > 0 else sys.maxsize
+        self.flags = frozenset(fact.flags)
         self.writes = "write" in fact.flags
         self.subcommands: dict[bytes, Entry] = {}
+        self.times: list[float] = []
         self.reset()
 
     def reset(self) -> None:
         """Forget the counters, as CONFIG RESETSTAT does."""
-        self.calls = 0
-        self.seconds = 0.0
+        self.times.clear()
+        self._calls = 0
+        self._seconds = 0.0
+        self._steps: dict[int, int] = {}
         self.rejected = 0
         self.failed = 0
-        self.buckets = [0] * 32
+
+    def fold(self) -> None:
+        """Count the calls since the last time into the figures."""
+        times = self.times
+        if not times:
+            return
+        times.sort()
+        self._calls += len(times)
+        self._seconds += sum(times)
+        at = 0
+        while at < len(times):
+            step = bisect_right(_BOUNDS, times[at])
+            after = bisect_right(times, _BOUNDS[step] if step < len(_BOUNDS) else float("inf"), at)
+            after = max(after, at + 1)
+            self._steps[step] = self._steps.get(step, 0) + after - at
+            at = after
+        times.clear()
+
+    def forget_durations(self) -> None:
+        """Keep the sums, forget how the calls were spread."""
+        self.fold()
+        self._steps.clear()
+
+    @property
+    def calls(self) -> int:
+        """How often it was called."""
+        return self._calls + len(self.times)
+
+    @property
+    def seconds(self) -> float:
+        """How long all calls took together."""
+        return self._seconds + sum(self.times)
+
+    def durations(self) -> list[tuple[int, int]]:
+        """Counts of calls by duration: (nanoseconds at most, calls), in ascending order."""
+        self.fold()
+        last = len(STEPS) - 1
+        return [(STEPS[min(step, last)], calls) for step, calls in sorted(self._steps.items())]
 
     def __repr__(self) -> str:
         return f"<Entry {self.name}: {self.calls} calls>"
 
 
+def _container(c: object, args: list[bytes]) -> bytes:
+    """Stands for a command that has only subcommands; dispatch never calls it."""
+    message = f"{args[0]!r} has no handler of its own"
+    raise AssertionError(message)
+
+
 # The files whose import registers commands; data commands are listed in redislab.engine.
-FAMILIES = ("connection",)
+FAMILIES = (
+    "connection",
+    "commandinfo",
+    "clients",
+    "pubsub",
+    "transactions",
+    "configcommands",
+    "acl",
+    "monitor",
+    "slowlog",
+    "latency",
+    "shutdown",
+)
 
 
 def load_commands() -> None:
@@ -89,7 +156,20 @@ def build_table() -> dict[bytes, Entry]:
     return table
 
 
+def all_entries(commands: dict[bytes, Entry]) -> list[Entry]:
+    """Every command, each container before its subcommands."""
+    return [each for entry in commands.values() for each in (entry, *entry.subcommands.values())]
+
+
 def short_cuts(commands: dict[bytes, Entry]) -> dict[bytes, Entry]:
-    """The commands that need no look at their second word, spelled in lower and upper case."""
-    simple = {name: entry for name, entry in commands.items() if not entry.subcommands}
+    """The commands a session may run by itself, spelled in lower and upper case.
+
+    Not those with subcommands, for their second word must be looked at, and not those that act on
+    the whole server, for they have gates of their own.
+    """
+    simple = {
+        name: entry
+        for name, entry in commands.items()
+        if not entry.subcommands and not entry.flags & {"admin", "no_multi"}
+    }
     return simple | {name.upper(): entry for name, entry in simple.items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError, wrong_arity
+from redislab.engine.table import Block
 from redislab.server import gates
 from redislab.wire.resp import QUEUED, error
 
@@ -20,23 +21,37 @@ if TYPE_CHECKING:
 
 _SHOWN_BYTES = 128  # of an unknown command and its arguments, as in Redis
 _NEVER_QUEUED = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
+_CROSS_PROTOCOL = frozenset({b"post", b"host:"})
 
 
 def dispatch(client: Client, args: list[bytes]) -> Reply:
     """Check a request and run it; the reply is ready to send."""
     node = client.node
+    if node.asleep:
+        return node.postpone(client, args)
+    if args[0].lower() in _CROSS_PROTOCOL:
+        node.refuse_cross_protocol(client)
+        return b""
+    client.executing = None
     try:
         entry = find(client, args)
         client.executing = entry
         gates.check(client, entry, args)
     except CommandError as refused:
         return _reject(client, refused)
+    if gates.is_postponed(client, entry):
+        return node.postpone(client, args)
     if client.multi is not None and entry.name not in _NEVER_QUEUED:
         client.multi.append((entry, args))
         return answer(client, QUEUED)
-    if gates.is_postponed(client, entry):
-        return node.postpone(client, args)
-    return answer(client, execute(client, entry, args))
+    reply = execute(client, entry, args)
+    sleep_s = node.sleep_remaining()
+    if sleep_s and isinstance(reply, bytes):
+        reply = Block((), sleep_s, lambda _c, _key: None, reply)
+    reply = answer(client, reply)
+    if client.tracker is not None:
+        reply = node.tracking.after_command(client, entry, args, reply)
+    return reply
 
 
 def find(client: Client, args: list[bytes]) -> Entry:
@@ -50,11 +65,13 @@ def find(client: Client, args: list[bytes]) -> Entry:
         raise CommandError(_unknown_command(args))
     if entry.subcommands and len(args) > 1:
         chosen = entry.subcommands.get(args[1].lower())
-        if chosen is None and entry.handler is None:
+        if chosen is None:
+            client.executing = entry
             shown = args[1][:_SHOWN_BYTES].decode("utf-8", "surrogateescape")
             message = f"ERR unknown subcommand '{shown}'. Try {entry.name.upper()} HELP."
             raise CommandError(message)
-        entry = chosen or entry
+        entry = chosen
+    client.executing = entry
     if not entry.least <= len(args) <= entry.most:
         raise wrong_arity(entry.name)
     return entry
@@ -64,19 +81,21 @@ def execute(client: Client, entry: Entry, args: list[bytes]) -> Reply:
     """Run a command that may run, count it, and send it on; errors become replies."""
     node = client.node
     started = node.clock()
+    misses = node.engine.misses
     try:
         reply = entry.handler(client, args)
     except CommandError as failed:
         reply = node.failed(entry, failed)
     except Exception as bug:
         reply = node.crashed(args, bug)
-    elapsed = node.clock() - started
-    entry.calls += 1
-    entry.seconds += elapsed
+    elapsed = node.clock() - started + node.take_sleep()
+    entry.times.append(elapsed)
     if elapsed >= node.slow_seconds:
         node.note_slow(client, args, elapsed)
     if node.monitors:
-        node.show_monitors(client, args)
+        node.show_monitors(client, entry, args)
+    if node.tells_misses and node.engine.misses != misses:
+        node.events.tell_misses(client, entry, args)
     if node.engine.propagating:
         node.propagate(client, entry, args)
     return reply
@@ -84,7 +103,7 @@ def execute(client: Client, entry: Entry, args: list[bytes]) -> Reply:
 
 def answer(client: Client, reply: Reply) -> Reply:
     """The reply as the client wants it: as it is, or left out (CLIENT REPLY OFF and SKIP)."""
-    if client.reply_mode == "on" or type(reply) is not bytes:
+    if client.reply_mode == "on" or not isinstance(reply, bytes):
         return reply
     if client.reply_mode == "skip":
         client.reply_mode = "on"
@@ -96,12 +115,18 @@ def answer(client: Client, reply: Reply) -> Reply:
 
 def _reject(client: Client, refused: CommandError) -> Reply:
     """The error for a request that was not run; it spoils a transaction under way."""
+    message = refused.message
+    entry = client.executing
     if client.multi is not None:
         client.multi_failed = True
-    client.node.count_error(refused.message)
-    if client.executing is not None:
-        client.executing.rejected += 1
-    return answer(client, error(refused.message))
+    if entry is not None:
+        entry.rejected += 1
+        if entry.name == "exec":
+            client.node.discard(client)
+            reason = message.removeprefix("ERR ")
+            message = f"EXECABORT Transaction discarded because of: {reason}"
+    client.node.count_error(message)
+    return answer(client, error(message))
 
 
 def _unknown_command(args: list[bytes]) -> str:

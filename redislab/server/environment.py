@@ -25,6 +25,8 @@ class Environment:
         process_id: what INFO and the log show.
         cpu_time: (system, user) seconds of processor time used so far.
         rss: bytes of memory resident.
+        utc_offset: seconds that the log's clock is ahead of UTC.
+        machine: what INFO shows as `os`, and the machine's memory in bytes.
     """
 
     name: str
@@ -35,3 +37,5 @@ class Environment:
     process_id: int
     cpu_time: Callable[[], tuple[float, float]]
     rss: Callable[[], int]
+    utc_offset: float = 0.0
+    machine: tuple[str, int] = ("Simulated 1.0 virtual", 8 * 1024**3)

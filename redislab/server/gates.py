@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError
+from redislab.server.users import ALLOWED, DENIED_CHANNEL, DENIED_COMMAND
 
 if TYPE_CHECKING:
     from redislab.server.client import Client
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from redislab.server.node import Node
 
 NOAUTH = "NOAUTH Authentication required."
+OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
+_PROTECTED = (
+    'ERR {0} command not allowed. If the enable-{1}-command option is set to "local", you can run '
+    "it from a local connection, otherwise you need to set this option in the configuration file, "
+    "and then restart the server."
+)
 _ALLOWED_IN_SUBSCRIPTION = frozenset(
     {
         "ping",
@@ -30,6 +37,7 @@ _ALLOWED_IN_SUBSCRIPTION = frozenset(
         "reset",
     }
 )
+_ALLOWED_WITHOUT_MEMORY = frozenset({"exec", "discard", "quit", "reset"})
 
 
 def check(client: Client, entry: Entry, args: list[bytes]) -> None:
@@ -38,8 +46,21 @@ def check(client: Client, entry: Entry, args: list[bytes]) -> None:
     Raises:
         CommandError: why the command may not run.
     """
-    if not client.authenticated and "no_auth" not in entry.fact.flags:
+    node = client.node
+    if "protected" in entry.flags:
+        _check_protected(client, entry)
+    if "no_auth" not in entry.flags and client.must_authenticate:
         raise CommandError(NOAUTH)
+    if client.multi is not None and "no_multi" in entry.flags:
+        raise CommandError("ERR Command not allowed inside a transaction")
+    if not client.user.plain:
+        check_permissions(client, entry, args)
+    if node.config.maxmemory and not node.eviction.make_room():
+        refused = effective_flags(client, entry) & {"denyoom"}
+        if refused or (client.multi is not None and entry.name not in _ALLOWED_WITHOUT_MEMORY):
+            raise CommandError(OUT_OF_MEMORY)
+    for gate in node.more_gates:
+        gate(client, entry)
     if client.resp == 2 and client.subscribed and entry.name not in _ALLOWED_IN_SUBSCRIPTION:
         message = (
             f"ERR Can't execute '{entry.name}': only (P|S)SUBSCRIBE / "
@@ -48,11 +69,52 @@ def check(client: Client, entry: Entry, args: list[bytes]) -> None:
         raise CommandError(message)
 
 
+def check_permissions(client: Client, entry: Entry, args: list[bytes]) -> None:
+    """Raise NOPERM, and note it in the ACL log, where the client's user may not do this."""
+    reason, position = client.user.check(entry.fact, args)
+    if reason == ALLOWED:
+        return
+    name = args[position] if position else entry.fact.name
+    client.node.acl.note_denied(client, reason, name)
+    if reason == DENIED_COMMAND:
+        what = f"run the '{entry.name}' command"
+    else:
+        kind = "channels" if reason == DENIED_CHANNEL else "keys"
+        what = f"access one of the {kind} used as arguments"
+    message = f"NOPERM this user has no permissions to {what}"
+    raise CommandError(message)
+
+
+def effective_flags(client: Client, entry: Entry) -> frozenset[str]:
+    """A command's flags; those of EXEC are the ones of what was queued as well."""
+    if entry.name != "exec" or client.multi is None:
+        return entry.flags
+    return entry.flags.union(*(queued.flags for queued, _ in client.multi))
+
+
 def is_postponed(client: Client, entry: Entry) -> bool:
     """Whether CLIENT PAUSE holds this command back."""
-    return client.node.is_paused(entry)
+    mode = client.node.pause_mode()
+    if mode != "write":
+        return mode == "all"
+    return not effective_flags(client, entry).isdisjoint({"write", "may_replicate"})
 
 
 def node_is_plain(node: Node) -> bool:
     """Whether no gate that depends on the node alone can be closed."""
-    return not node.monitors and not node.pause_ends
+    return not (
+        node.monitors
+        or node.pauses
+        or node.asleep
+        or node.config.maxmemory
+        or node.more_gates
+        or node.tells_misses
+    )
+
+
+def _check_protected(client: Client, entry: Entry) -> None:
+    container = entry.name.partition("|")[0]
+    allowed = getattr(client.node.config, f"enable_{container}_command", "no")
+    if allowed == "yes" or (allowed == "local" and client.local):
+        return
+    raise CommandError(_PROTECTED.format(container.upper(), container))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from redislab.server.node import Node
 
 # A client whose socket takes no more is looked at from here on (see Node.check_output).
-SLOW_READER_BYTES = 64 * 1024
+SLOW_READER_BYTES = 16 * 1024
 
 
 class Session(asyncio.Protocol):
@@ -34,24 +34,24 @@ class Session(asyncio.Protocol):
         self.parser = RequestParser(node.config.proto_max_bulk_len)
         # Replies of the commands being run; None between chunks.
         self.out: list[bytes] | None = None
-        # Commands that came while the client was blocked or paused.
+        # Commands that came while the client was blocked or paused, and about how long they are.
         self.pending: list[list[bytes]] = []
+        self.pending_bytes = 0
         self.waiting = False
         self.broken: str | None = None
-        self.half_closed = False
         self.slow_reader = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected: refuse it, or give it an id."""
         self.transport = cast("asyncio.Transport", transport)
+        self.client: Client | None = None
         refusal = self.node.refuses(self.transport)
         if refusal is not None:
             self.transport.write(error(refusal))
             self.transport.close()
-            self.client = None
             return
         self.transport.set_write_buffer_limits(high=SLOW_READER_BYTES)
-        self.client: Client | None = self.node.admit(self)
+        self.client = self.node.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by either side's doing."""
@@ -69,15 +69,18 @@ class Session(asyncio.Protocol):
         client = self.client
         if client is None or self.broken is not None:
             return
-        self.node.bytes_in += len(data)
-        client.last_used = self.node.loop_time()
+        node = self.node
+        node.bytes_in += len(data)
+        node.reads += 1
+        client.last_used = node.loop_time()
         try:
             commands = self.parser.feed(data)
         except ProtocolError as broken:
             self.broken, commands = broken.args
         if self.waiting:
             self.pending += commands
-            self.node.check_query(self)
+            self.pending_bytes += len(data)
+            node.check_query(self)
             return
         self.run(commands)
         if self.parser.restricted or self.parser.buffered:
@@ -110,8 +113,7 @@ class Session(asyncio.Protocol):
                 now = clock()
                 elapsed = now - started
                 started = now
-                entry.calls += 1
-                entry.seconds += elapsed
+                entry.times.append(elapsed)
                 if elapsed >= node.slow_seconds:
                     node.note_slow(client, args, elapsed)
                 if engine.propagating:
@@ -119,7 +121,7 @@ class Session(asyncio.Protocol):
             else:
                 reply = dispatch(client, args)
                 started = clock()
-            if type(reply) is bytes:
+            if isinstance(reply, bytes):
                 out.append(reply)
             else:
                 node.blocking.block(client, reply, args)
@@ -128,7 +130,6 @@ class Session(asyncio.Protocol):
             if self.waiting or client.close_after_reply:
                 self.pending += commands[position:]
                 break
-        node.commands_processed += len(commands)
         if self.broken is not None and not self.waiting and not client.close_after_reply:
             out.append(error("ERR " + self.broken))
             node.note_protocol_error(client, self.broken)
@@ -149,21 +150,24 @@ class Session(asyncio.Protocol):
         """Send out of turn; among the replies if commands are being run."""
         if self.out is not None:
             self.out.append(data)
-        else:
+        elif data:
             self.write(data)
 
     def write(self, payload: bytes) -> None:
         """Hand bytes to the transport, and mind the limit on what it may hold."""
-        self.node.bytes_out += len(payload)
+        node = self.node
+        node.bytes_out += len(payload)
+        node.writes += 1
         self.transport.write(payload)
         if self.slow_reader:
-            self.node.check_output(self)
+            node.check_output(self)
 
     def resume(self) -> None:
         """Go on with what was pending when the client had to wait."""
         if self.waiting or self.client is None:
             return
         pending, self.pending = self.pending, []
+        self.pending_bytes = 0
         if pending or self.broken is not None:
             self.run(pending)
         if not self.waiting:
@@ -177,10 +181,14 @@ class Session(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client has caught up."""
         self.slow_reader = False
+        if self.client is not None:
+            self.client.soft_limit_since = None
 
     def _run_rest(self) -> None:
         """Run what a restricted parser still holds, a command at a time, and mind the limit."""
         while self.client is not None and not self.waiting and self.broken is None:
+            if self.client.close_after_reply:
+                return
             try:
                 commands = self.parser.feed(b"")
             except ProtocolError as broken:

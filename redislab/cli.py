@@ -1,0 +1,58 @@
+"""The command line: `redislab server`, `redislab benchmark`.
+
+Each command has a room of its own, imported when it is asked for, and takes the options of the
+program it stands in for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+from redislab import __version__
+
+# Command: the module whose `main(argv)` runs it, and a line on it.
+COMMANDS = {
+    "server": ("redislab.server.main", "one Redis node on a port, as redis-server"),
+    "benchmark": ("redislab.benchmark", "measure a server, as redis-benchmark"),
+}
+
+_EXAMPLES = """
+Try it:
+  redislab server --port 6380          start a node, then in another terminal:
+  redis-cli -p 6380 set greeting hello
+  redislab benchmark -p 6380 -t set,get -n 100000 -q
+
+`redislab <command> --help` tells what a command takes.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        argv: without the program's name; the process's own by default.
+
+    Returns:
+        The exit code; 2 for a command that does not exist.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in {"-h", "--help", "help"}:
+        print(_usage(), end="")
+        return 0
+    if words[0] in {"-v", "-V", "--version", "version"}:
+        print(f"redislab {__version__}")
+        return 0
+    chosen = COMMANDS.get(words[0])
+    if chosen is None:
+        print(f"redislab: there is no command '{words[0]}'.\n\n{_usage()}", end="", file=sys.stderr)
+        return 2
+    run: Callable[[list[str]], int] = import_module(chosen[0]).main
+    return run(words[1:])
+
+
+def _usage() -> str:
+    lines = ["Usage: redislab <command> [options]", "", "Commands:"]
+    lines += [f"  {name:<12} {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(lines) + "\n" + _EXAMPLES

@@ -1,0 +1,46 @@
+"""Reading the arguments that only server commands take: timeouts, ids, ranges."""
+
+from __future__ import annotations
+
+from redislab.engine.arguments import parse_float, parse_int
+from redislab.engine.errors import CommandError
+from redislab.engine.values import INT64_MAX
+
+
+def integer_argument(text: bytes) -> int:
+    """A signed 64-bit integer; the usual error for anything else."""
+    return parse_int(text)
+
+
+def long_argument(text: bytes, least: int, most: int) -> int:
+    """An integer in a range, with the error that names the range (`getRangeLong...`)."""
+    number = parse_int(text)
+    if not least <= number <= most:
+        raise CommandError(f"ERR value is out of range, value must between {least} and {most}")
+    return number
+
+
+def positive_argument(text: bytes) -> int:
+    """An integer that is not negative (`getPositiveLongFromObjectOrReply`)."""
+    try:
+        number = parse_int(text)
+    except CommandError:
+        number = -1
+    if number < 0:
+        raise CommandError("ERR value is out of range, must be positive")
+    return number
+
+
+def timeout_seconds(text: bytes) -> float:
+    """A timeout given in milliseconds, as seconds from now."""
+    number = parse_int(text, "ERR timeout is not an integer or out of range")
+    if number < 0:
+        raise CommandError("ERR timeout is negative")
+    if number > INT64_MAX // 2:
+        raise CommandError("ERR timeout is out of range")
+    return number / 1000
+
+
+def float_seconds(text: bytes) -> float:
+    """A number of seconds with a fraction."""
+    return parse_float(text)

@@ -1,0 +1,79 @@
+"""The periodic work of a node (`serverCron` in `src/server.c` of Redis 7.0), `hz` times a second.
+
+Expired keys are removed, rates are sampled, counters are folded, idle clients are closed. A node
+that sleeps or is paused does not expire keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from redislab.engine.expiry import active_expire
+
+if TYPE_CHECKING:
+    from redislab.server.node import Node
+
+_SAMPLE_S = 0.1
+_CLIENTS_S = 1.0
+# How many keys one call may look at. Redis limits the time instead, a quarter of it at most; a
+# count keeps a simulation the same on every machine.
+_EXPIRE_KEYS = 2000
+
+
+class Cron:
+    """The timer of one node.
+
+    Attributes:
+        active_expire: whether keys are removed when their time comes, without being asked for.
+        tasks: what parts built on top of the node want to be called for at every run.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.active_expire = True
+        self.tasks: list[Callable[[], None]] = []
+        self._handle: asyncio.TimerHandle | None = None
+        self._sampled = self._looked = float("-inf")
+
+    def start(self) -> None:
+        """Begin."""
+        self._handle = self.node.loop.call_later(1 / self.node.config.hz, self._run)
+
+    def stop(self) -> None:
+        """End."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _run(self) -> None:
+        node = self.node
+        self._handle = node.loop.call_later(1 / node.config.hz, self._run)
+        if node.asleep:
+            return
+        now = node.loop_time()
+        if self.active_expire and not node.pause_mode() and node.engine.expires_by_itself:
+            self._expire()
+        if now - self._sampled >= _SAMPLE_S - 1e-9:
+            self._sampled = now
+            for entry in node.entries:
+                if entry.times:
+                    entry.fold()
+            node.stats.sample()
+        if now - self._looked >= _CLIENTS_S - 1e-9:
+            self._looked = now
+            node.limits.check_silence()
+        for task in self.tasks:
+            task()
+
+    def _expire(self) -> None:
+        node = self.node
+        started = node.clock()
+        active_expire(node.engine, _EXPIRE_KEYS * node.config.active_expire_effort)
+        if node.engine.ready:
+            node.blocking.serve_ready()
+        node.propagation.flush()
+        seconds = node.clock() - started
+        node.stats.expire_cycle_s += seconds
+        node.latency.add("expire-cycle", seconds)

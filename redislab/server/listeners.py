@@ -1,0 +1,108 @@
+"""Where a node listens: TCP addresses and a Unix socket (`listenToPort` of `src/server.c`, 7.0)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from redislab.server.client import Client
+    from redislab.server.node import Node
+    from redislab.server.session import Session
+
+# Not available on this machine: passed over for any address, as Redis does.
+_UNSUPPORTED = {errno.ENOPROTOOPT, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EPFNOSUPPORT}
+
+
+class Listeners:
+    """The listening sockets of one node."""
+
+    def __init__(self, node: Node, session: Callable[[], Session]) -> None:
+        self.node = node
+        self.session = session
+        self.servers: list[asyncio.AbstractServer] = []
+
+    async def open(self) -> None:
+        """Listen on the configured addresses.
+
+        Raises:
+            OSError: an address cannot be had; the message is what Redis logs last.
+        """
+        config, loop = self.node.config, self.node.loop
+        if config.port:
+            for host, required in config.listen_addresses:
+                try:
+                    server = await loop.create_server(
+                        self.session, host, config.port, backlog=config.tcp_backlog
+                    )
+                except OSError as failure:
+                    self._refused(host, required, failure)
+                else:
+                    self.servers.append(server)
+            if not self.servers and config.bind:
+                self._give_up(None)
+        if config.unixsocket:
+            await self._open_unix(config.unixsocket)
+        if not self.servers:
+            self.node.log.warning("Configured to not listen anywhere, exiting.")
+            self._give_up(None)
+
+    async def _open_unix(self, path: str) -> None:
+        if os.path.exists(path):  # noqa: ASYNC240, PTH110 - once, before anybody is served
+            os.unlink(path)  # noqa: PTH108
+        try:
+            server = await self.node.loop.create_unix_server(self.session, path)
+        except OSError as failure:
+            reason = os.strerror(failure.errno or 0)
+            self.node.log.warning(f"Opening Unix socket: bind: {reason}")
+            self._give_up(failure)
+        else:
+            self.servers.append(server)
+            if self.node.config.unixsocketperm:
+                os.chmod(path, self.node.config.unixsocketperm)  # noqa: PTH101
+
+    def _refused(self, host: str, required: bool, failure: OSError) -> None:
+        """Pass over an address that may be missing, give up for one that may not."""
+        shown = {"0.0.0.0": "*", "::": "::*"}.get(host, host)
+        code = failure.errno or 0
+        reason = os.strerror(code) if code > 0 else str(failure)
+        call = "socket" if code in _UNSUPPORTED else "bind"
+        self.node.log.warning(
+            "Warning: Could not create server TCP listening socket "
+            f"{shown}:{self.node.config.port}: {call}: {reason}"
+        )
+        if code in _UNSUPPORTED or (code == errno.EADDRNOTAVAIL and not required):
+            return
+        self._give_up(failure)
+
+    def _give_up(self, failure: OSError | None) -> None:
+        self.close()
+        message = f"Failed listening on port {self.node.config.port} (TCP), aborting."
+        self.node.log.warning(message)
+        number = errno.EADDRNOTAVAIL if failure is None else failure.errno
+        raise OSError(number, message) from failure
+
+    def close(self) -> None:
+        """Listen no more; connections stay."""
+        for server in self.servers:
+            server.close()
+        self.servers.clear()
+
+    def describe(self, client: Client, transport: asyncio.Transport) -> None:
+        """Note where a client comes from and where it came to."""
+        peer = transport.get_extra_info("peername")
+        here = transport.get_extra_info("sockname")
+        if isinstance(peer, tuple):
+            client.address = _address(peer)
+            client.local_address = _address(here) if isinstance(here, tuple) else ""
+        else:
+            client.unix_socket = True
+            client.address = client.local_address = f"{self.node.config.unixsocket}:0"
+
+
+def _address(pair: tuple[object, ...]) -> str:
+    host, port = str(pair[0]), pair[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
