@@ -15,6 +15,7 @@ from redislab.engine.glob import matches
 from redislab.engine.table import command
 from redislab.server.facts import Argument, CommandFact, arguments, details
 from redislab.server.facts.keys import find_keys, has_keys
+from redislab.server.help import help_reply
 from redislab.wire.resp import NULL, array, bulk, bulks, integer, map_, set_, simple
 
 if TYPE_CHECKING:
@@ -22,23 +23,15 @@ if TYPE_CHECKING:
     from redislab.server.commands import Entry
     from redislab.server.facts import KeySpec
 
-_HELP = """COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:
-(no subcommand)
-    Describe all commands.
-COUNT
-    Count the commands.
-LIST [FILTERBY (MODULE <name> | ACLCAT <category> | PATTERN <pattern>)]
-    List the names of the commands, of all or of those that pass a filter.
-INFO [<command-name> ...]
-    Describe these commands, or all: arity, flags, keys, categories.
-DOCS [<command-name> ...]
-    Document these commands, or all: arguments, history, cost.
-GETKEYS <full-command>
-    Return the keys in a command.
-GETKEYSANDFLAGS <full-command>
-    Return the keys in a command and how it uses each of them.
-HELP
-    Print this help."""
+_FORMS = (
+    ("(no subcommand)", "Describe all commands."),
+    ("COUNT", "Count the commands."),
+    ("LIST [FILTERBY (MODULE <name> | ACLCAT <category> | PATTERN <pattern>)]", "Name them."),
+    ("INFO [<command-name> ...]", "Describe these commands, or all: arity, flags, keys."),
+    ("DOCS [<command-name> ...]", "Document these commands, or all: arguments, history, cost."),
+    ("GETKEYS <full-command>", "Return the keys in a command."),
+    ("GETKEYSANDFLAGS <full-command>", "Return the keys in a command and the use of each."),
+)
 
 
 @command("command")
@@ -73,13 +66,13 @@ def command_docs(c: Client, args: list[bytes]) -> bytes:
 
 @command("command|list")
 def command_list(c: Client, args: list[bytes]) -> bytes:
-    """COMMAND LIST [FILTERBY kind value]: names, with those of subcommands if filtered."""
+    """COMMAND LIST [FILTERBY kind value]: names, those of subcommands as well."""
+    facts = [entry.fact for entry in _all_entries(c)]
     if len(args) == 2:
-        return bulks(list(c.node.commands))
+        return bulks([fact.name for fact in facts])
     if len(args) != 5 or args[2].lower() != b"filterby":
         raise syntax_error()
     kind, value = args[3].lower(), args[4]
-    facts = [entry.fact for entry in _all_entries(c)]
     if kind == b"module":
         return array([])
     if kind == b"aclcat":
@@ -107,7 +100,7 @@ def command_getkeysandflags(c: Client, args: list[bytes]) -> bytes:
 @command("command|help")
 def command_help(c: Client, args: list[bytes]) -> bytes:
     """COMMAND HELP."""
-    return array([simple(line.encode()) for line in _HELP.split("\n")])
+    return help_reply("COMMAND", _FORMS)
 
 
 def _all_entries(c: Client) -> Iterator[Entry]:

@@ -90,8 +90,8 @@ socket-mark-id  uint 0..UINT  0  immutable unbuilt
 tcp-backlog  int 0..INT  511  immutable
 tcp-keepalive  int 0..INT  300
 timeout  int 0..INT  0
-unixsocket  text?  -  immutable unbuilt
-unixsocketperm  octal 0..777  0  immutable unbuilt
+unixsocket  text?  -  immutable
+unixsocketperm  octal 0..777  0  immutable
 
 # Process and log
 always-show-logo  bool  no  immutable
