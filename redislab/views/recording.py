@@ -181,6 +181,11 @@ class Recorder:
             self._events = taken
             self.revision += 1
 
+    def set_meta(self, **changes: Json) -> None:
+        """Change what holds for the whole recording."""
+        self._meta |= changes
+        self.revision += 1
+
     def listen(self, listener: Callable[[Frame], Any]) -> None:
         """Call `listener` with every frame from now on."""
         self._listeners.append(listener)

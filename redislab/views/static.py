@@ -29,28 +29,31 @@ STATIC_PATH = "_static/redislab/"
 _PACKED_OPEN = '<script type="text/plain" data-redislab-assets>'
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
-# The site's module where there is a site; else the packed one of any fragment on the page. The
-# promise is kept on the window, so that ten fragments load one module.
+# The site's module where there is a site; else the packed one of the fragments on the page. All
+# fragments queue on one promise, so that ten of them load one module, and none draws before the
+# files that its neighbor brought are unpacked.
 _BOOT = """\
 const root = document.documentElement.dataset.content_root;
-window.redislabView ??= (async () => {
+const packed = [...document.querySelectorAll("script[data-redislab-assets]:not([data-used])")];
+packed.forEach((one) => { one.dataset.used = ""; });
+async function load(view) {
   if (root !== undefined) {
-    return import(new URL(root + "%(path)sredislab-view.js", location.href).href);
+    return view ?? import(new URL(root + "%(path)sredislab-view.js", location.href).href);
   }
-  const unpacked = (text) => new Response(
-    new Blob([Uint8Array.from(atob(text), (one) => one.charCodeAt(0))]).stream()
-      .pipeThrough(new DecompressionStream("deflate"))).json();
   const files = {};
-  for (const one of document.querySelectorAll("script[data-redislab-assets]")) {
-    Object.assign(files, await unpacked(one.textContent));
+  for (const one of packed) {
+    const bytes = Uint8Array.from(atob(one.textContent), (letter) => letter.charCodeAt(0));
+    const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    Object.assign(files, await new Response(plain).json());
   }
-  if (!files["redislab-view.js"]) throw new Error("redislab: no script to replay with");
-  const blob = new Blob([files["redislab-view.js"]], { type: "text/javascript" });
-  const view = await import(URL.createObjectURL(blob));
+  if (!view && !files["redislab-view.js"]) return null;
+  view ??= await import(URL.createObjectURL(
+    new Blob([files["redislab-view.js"]], { type: "text/javascript" })));
   view.use(files);
   return view;
-})();
-(await window.redislabView).mountAll();
+}
+window.redislabReady = (window.redislabReady ?? Promise.resolve(null)).then(load);
+(await window.redislabReady)?.mountAll();
 """
 
 

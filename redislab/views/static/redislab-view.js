@@ -346,6 +346,7 @@ export async function mount(element, recording, context = {}) {
   const kind = (await kindModule(recording.kind, context.source)).default(kit);
   const stage = html("div", { class: "rl-stage" });
   const title = html("p", { class: "rl-title" }, recording.title);
+  element.dataset.mounted = "";
   element.classList.add("redislab-view", `rl-kind-${recording.kind}`);
   element.setAttribute("role", "group");
   element.setAttribute("aria-label", recording.title);
@@ -408,8 +409,9 @@ export async function mount(element, recording, context = {}) {
 /** Mount every fragment of the page that is not mounted yet. */
 export async function mountAll(root = document) {
   style();
-  for (const element of root.querySelectorAll(".redislab-view:not([data-mounted])")) {
-    element.dataset.mounted = "";
+  const fresh = [...root.querySelectorAll(".redislab-view:not([data-mounted])")];
+  for (const element of fresh) element.dataset.mounted = ""; // before the first await: others call us too
+  for (const element of fresh) {
     const text = element.querySelector("script[type='application/json']").textContent;
     try {
       await mount(element, JSON.parse(text));
