@@ -22,6 +22,9 @@ FAMILIES = (
     "blocking_lists",
     "hashes",
     "sets",
+    "sorted_sets",
+    "sorted_set_ranges",
+    "sorted_set_algebra",
     "streams",
     "stream_info",
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import ceil
+from typing import TypeVar
 
 from redislab.engine import longdouble
 from redislab.engine.errors import CommandError
@@ -19,19 +20,19 @@ from redislab.engine.table import Block, Caller, Reply, command
 from redislab.engine.values import INT64_MAX, ListValue
 from redislab.wire.resp import NULL, NULL_ARRAY, bulks
 
-Taker = Callable[[Caller, bytes, ListValue], bytes]
+V = TypeVar("V")
 
 
 @command("blpop")
 def blpop(c: Caller, args: list[bytes]) -> Reply:
     """BLPOP key [key ...] timeout."""
-    return _wait_for(c, args[1:-1], parse_timeout(args[-1]), _take_left)
+    return take_or_wait(c, args[1:-1], parse_timeout(args[-1]), ListValue, _take_left)
 
 
 @command("brpop")
 def brpop(c: Caller, args: list[bytes]) -> Reply:
     """BRPOP key [key ...] timeout."""
-    return _wait_for(c, args[1:-1], parse_timeout(args[-1]), _take_right)
+    return take_or_wait(c, args[1:-1], parse_timeout(args[-1]), ListValue, _take_right)
 
 
 @command("blmpop")
@@ -42,7 +43,7 @@ def blmpop(c: Caller, args: list[bytes]) -> Reply:
     def take(client: Caller, key: bytes, values: ListValue) -> bytes:
         return pop_with_key(client, key, values, count, left=left)
 
-    return _wait_for(c, keys, parse_timeout(args[1]), take)
+    return take_or_wait(c, keys, parse_timeout(args[1]), ListValue, take)
 
 
 def _take_left(c: Caller, key: bytes, values: ListValue) -> bytes:
@@ -57,18 +58,28 @@ def _take_right(c: Caller, key: bytes, values: ListValue) -> bytes:
     return reply
 
 
-def _wait_for(c: Caller, keys: Sequence[bytes], timeout_s: float, take: Taker) -> Reply:
-    """Take from the first key that holds a list, or wait until one of them does."""
+def take_or_wait(
+    c: Caller,
+    keys: Sequence[bytes],
+    timeout_s: float,
+    kind: type[V],
+    take: Callable[[Caller, bytes, V], bytes],
+) -> Reply:
+    """Take from the first key that holds a value of this kind, or wait until one of them does.
+
+    `take(client, key, value)` removes what the client gets and returns the reply. It may run for
+    the client later, when it has waited.
+    """
     for key in keys:
-        values = c.db.typed(key, ListValue)
-        if values is not None:
-            return take(c, key, values)
+        found = c.db.typed(key, kind)
+        if found is not None:
+            return take(c, key, found)
     if c.deny_blocking:
         return NULL_ARRAY[c.resp]
 
     def serve(client: Caller, key: bytes) -> bytes | None:
-        values = client.db.lookup(key)
-        return take(client, key, values) if type(values) is ListValue else None
+        value = client.db.lookup(key)
+        return take(client, key, value) if type(value) is kind else None
 
     return Block(keys, timeout_s, serve, NULL_ARRAY[c.resp])
 

@@ -33,6 +33,7 @@ from redislab.wire.resp import (
 )
 
 NOT_POSITIVE = "ERR value is out of range, must be positive"
+ENDS = (b"left", b"right")
 BAD_NUMKEYS = "ERR numkeys should be greater than 0"
 BAD_COUNT = "ERR count should be greater than 0"
 RANK_IS_ZERO = (
@@ -198,25 +199,27 @@ def pop_with_key(c: Caller, key: bytes, values: ListValue, count: int, *, left: 
     return array([bulk(key), bulks(taken)])
 
 
-def parse_pop_options(args: list[bytes], at: int) -> tuple[list[bytes], bool, int]:
-    """Keys, whether from the left, and count of LMPOP and BLMPOP; `at` is where numkeys stands."""
+def parse_pop_options(
+    args: list[bytes], at: int, ends: tuple[bytes, bytes] = ENDS
+) -> tuple[list[bytes], bool, int]:
+    """Keys, whether from the first end, and count of LMPOP and the like, ZMPOP among them.
+
+    Args:
+        args: the request.
+        at: where numkeys stands in it.
+        ends: what the two ends are called.
+    """
     number = parse_ranged(args[at], 1, INT64_MAX, BAD_NUMKEYS)
     where = at + number + 1
     if where >= len(args):
         raise syntax_error()
-    left = end_of(args[where])
-    return args[at + 1 : where], left, parse_count_option(args, where + 1)
-
-
-def parse_count_option(args: list[bytes], at: int) -> int:
-    """The `COUNT count` that may end LMPOP and ZMPOP; 1 if it is left out."""
+    first = end_of(args[where], ends)
     count = 0
-    while at < len(args):
-        if count or args[at].lower() != b"count" or at + 1 == len(args):
+    for option in range(where + 1, len(args), 2):
+        if count or args[option].lower() != b"count" or option + 1 == len(args):
             raise syntax_error()
-        count = parse_ranged(args[at + 1], 1, INT64_MAX, BAD_COUNT)
-        at += 2
-    return count or 1
+        count = parse_ranged(args[option + 1], 1, INT64_MAX, BAD_COUNT)
+    return args[at + 1 : where], first, count or 1
 
 
 @command("ltrim")
@@ -331,18 +334,16 @@ def move(
     return bulk(value)
 
 
-def end_of(text: bytes) -> bool:
-    """Whether LEFT was asked for, not RIGHT.
+def end_of(text: bytes, ends: tuple[bytes, bytes] = ENDS) -> bool:
+    """Whether the first of two ends was asked for: LEFT, not RIGHT.
 
     Raises:
         CommandError: a syntax error for anything else.
     """
     where = text.lower()
-    if where == b"left":
-        return True
-    if where != b"right":
+    if where not in ends:
         raise syntax_error()
-    return False
+    return where == ends[0]
 
 
 # -- reading -------------------------------------------------------------------------------------
