@@ -14,8 +14,8 @@ the hashes that chose it. Dense, they are 6 bits each, the first in the low bits
 Sparse, they are runs: `00xxxxxx` is x+1 zeros, `01xxxxxx yyyyyyyy` is xy+1 zeros, `1vvvvvxx` is
 x+1 registers that hold v+1.
 
-The estimate is that of Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog sketches",
-arXiv:1702.01284. The commands stand in `hyperloglog.py`.
+The estimate is that of Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog
+sketches", arXiv:1702.01284. The commands stand in `hyperloglog.py`.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 What Redis promises of a full iteration, from cursor 0 back to cursor 0: every element that was
 there all the time is returned, however much others come and go, and the server keeps nothing for
-the client. Redis gets there by walking the buckets of its hash table in a clever order. Here elements
-are walked in the order of a checksum of their names, and the cursor is the checksum to go on from:
-it means the same whatever else has changed, and whoever asks.
+the client. Redis gets there by walking the buckets of its hash table in a clever order. Here
+elements are walked in the order of a checksum of their names, and the cursor is the checksum to go
+on from: it means the same whatever else has changed, and whoever asks.
 
 The elements in that order are kept in an `_Index`, which is only a cache. It is brought up to date
 when an iteration begins, not in the middle of one: elements that came later need not be returned.
@@ -24,9 +24,10 @@ from redislab.engine.keys import type_name
 from redislab.engine.keyspace import Engine
 from redislab.engine.table import Caller, Reply, command
 from redislab.engine.values import HashValue, SetValue, SortedSetValue
-from redislab.wire.resp import array, bulk, bulks, format_double
+from redislab.wire.resp import array, bulk, bulks
 
 _CURSOR_MAX = 2**64 - 1
+_WHOLE_MAX = 2.0**62  # beyond this Redis does not try to see a score as an integer
 _DEFAULT_COUNT = 10
 _INDEXES_KEPT = 16
 _EMPTY = array([bulk(b"0"), bulks([])])
@@ -91,7 +92,7 @@ def zscan(c: Caller, args: list[bytes]) -> Reply:
         return _EMPTY
     shown: Callable[[float], bytes]
     if value.packed:
-        cursor, found, shown = 0, list(value), format_double
+        cursor, found, shown = 0, list(value), _listpack_format
     else:
         cursor, found = _step(c.engine, value, value.scores, cursor, options.count)
         shown = _general_format
@@ -224,6 +225,13 @@ def _parse_cursor(text: bytes) -> int:
 
 def _reply(cursor: int, items: list[bytes]) -> bytes:
     return array([bulk(b"%d" % cursor), bulks(items)])
+
+
+def _listpack_format(score: float) -> bytes:
+    """A score as a listpack holds it: whole numbers are stored as integers."""
+    if abs(score) <= _WHOLE_MAX and score == int(score):
+        return b"%d" % int(score)
+    return b"%.17g" % score
 
 
 def _general_format(score: float) -> bytes:
