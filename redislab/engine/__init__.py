@@ -25,6 +25,7 @@ FAMILIES = (
     "sorted_sets",
     "sorted_set_ranges",
     "sorted_set_algebra",
+    "geo",
     "streams",
     "stream_info",
 )
