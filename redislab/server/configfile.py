@@ -146,6 +146,8 @@ class Reader:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.depth = 0  # of included files
+        # Whether `save` lines add up. As in Redis they no longer do after an included file.
+        self.adding = True
         self.unknown_rule = ""
 
     def read(self, text: bytes) -> None:
@@ -154,6 +156,7 @@ class Reader:
         Raises:
             ConfigError: at the first line that Redis would not take, with Redis's report.
         """
+        self.adding = True
         for number, raw in enumerate(text.split(b"\n"), 1):
             line = raw.strip(b" \t\r\n")
             if not line or line.startswith(b"#"):
@@ -162,6 +165,7 @@ class Reader:
                 self._read_line(line)
             except RefusedError as refused:
                 raise _fatal(str(refused), number, line) from None
+        self.adding = False
         try:
             self._check_whole()
         except RefusedError as refused:
@@ -183,7 +187,7 @@ class Reader:
             values = split_words(values[0]) or []
         if not directive.kind.multi and len(values) != 1:
             raise RefusedError(WRONG_NUMBER)
-        first = directive.name not in self.config.given
+        first = directive.name not in self.config.given if self.adding else None
         value = directive.kind.parse(values, self.config.value(directive.name), first=first)
         self.config.given[directive.name] = None
         self.config.store(directive, value)

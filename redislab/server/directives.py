@@ -100,7 +100,7 @@ bgsave_cpulist  text?  -  immutable unbuilt
 bio_cpulist  text?  -  immutable unbuilt
 crash-log-enabled  bool  yes  unbuilt
 crash-memcheck-enabled  bool  yes  unbuilt
-daemonize  bool  no  immutable unbuilt
+daemonize  bool  no  immutable
 databases  int 1..INT  16  immutable
 dir  directory  .  protected
 disable-thp  bool  yes  immutable unbuilt
@@ -113,7 +113,7 @@ logfile  text  -  immutable
 loglevel  debug|verbose|notice|warning  notice
 oom-score-adj  no|yes|relative|absolute  no  unbuilt
 oom-score-adj-values  scores  0 200 800  unbuilt
-pidfile  text?  -  immutable unbuilt
+pidfile  text?  -  immutable
 proc-title-template  title  {title} {listen-addr} {server-mode}  unbuilt
 server_cpulist  text?  -  immutable unbuilt
 set-proc-title  bool  yes  immutable unbuilt
