@@ -132,6 +132,10 @@ FAMILIES = (
     "slowlog",
     "latency",
     "shutdown",
+    "info",
+    "administration",
+    "debug",
+    "scripting",
 )
 
 

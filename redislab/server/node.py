@@ -33,6 +33,7 @@ from redislab.server.log import LEVELS, Log
 from redislab.server.monitor import feed, shown
 from redislab.server.propagation import Propagation
 from redislab.server.pubsub import PubSub
+from redislab.server.scripting import Scripts
 from redislab.server.session import Session
 from redislab.server.slowlog import SlowLog
 from redislab.server.stats import Stats
@@ -76,6 +77,7 @@ class Node:
         self.clock = environment.clock
         self.loop_time: Callable[[], float] = environment.clock
         self.random = environment.random
+        self.last_save = int(environment.unix_time())
         self.run_id = f"{self.random.getrandbits(160):040x}"
         self.replication_id = f"{self.random.getrandbits(160):040x}"
         self.role, self.mode = "master", "standalone"
@@ -98,6 +100,7 @@ class Node:
         self.propagation = Propagation(self)
         self.eviction = Eviction(self)
         self.limits = Limits(self)
+        self.scripts = Scripts(self)
         self.cron = Cron(self)
         self.listeners = Listeners(self, lambda: Session(self))
         self.clients: dict[int, Client] = {}
@@ -133,7 +136,7 @@ class Node:
         self.loop = asyncio.get_running_loop()
         self.loop_time = self.loop.time
         self.started = self.loop.time()
-        self.started_unix = self.environment.unix_time()
+        self.last_save = int(self.environment.unix_time())
         self.stopped = asyncio.Event()
         await self.listeners.open()
         self.cron.start()

@@ -49,7 +49,7 @@ async def _leave(node: Node) -> None:
 
 
 class Signals:
-    """SIGTERM and SIGINT end a node that is a program of its own; a second SIGINT ends it at once."""
+    """SIGTERM and SIGINT end a node that is a program of its own; the second one at once."""
 
     def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
         self.node = node

@@ -27,8 +27,10 @@ _WORD_BYTES_MAX = 128
 _HELP = (
     (
         "GET [<count>]",
-        "Return the newest entries (10 of them, -1 for all). An entry is made of:\n"
-        "id, time, duration in microseconds, request, address and name of the client",
+        (
+            "Return the newest entries (10 of them, -1 for all). An entry is made of:\n"
+            "id, time, duration in microseconds, request, address and name of the client"
+        ),
     ),
     ("LEN", "Return how many entries there are."),
     ("RESET", "Forget all entries."),

@@ -8,20 +8,19 @@ figure of our own process is `used_memory_rss`.
 from __future__ import annotations
 
 from collections import deque
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from redislab.engine.values import type_names
+from redislab.engine.memory import MemoryMeter
 
 if TYPE_CHECKING:
-    from redislab.engine.keyspace import Keyspace
     from redislab.server.node import Node
 
 SAMPLES = 16
 STARTUP_BYTES = 876_192  # what an empty redis-server 7.0 reports
 CLIENT_BYTES = 20_000  # and about what a connection adds
-_KEYS_LOOKED_AT = 32  # at either end of a database
+_CHANGES_BETWEEN = 50  # of two measurements of the data
 _ERROR_CODES_MAX = 128
+_TABLE_BYTES_PER_KEY = 32
 
 
 class Rate:
@@ -95,13 +94,12 @@ class Stats:
 
     def used_memory(self) -> int:
         """An estimate of the bytes that Redis would have allocated."""
-        return self.overhead() + self._memory.bytes()
+        return STARTUP_BYTES + self.client_bytes() + self._memory.bytes()
 
     def overhead(self) -> int:
         """The part of it that is not data: the program, its clients, the tables of keys."""
-        keys = sum(len(db) for db in self.node.engine.databases)
-        expires = sum(len(db.expires) for db in self.node.engine.databases)
-        return STARTUP_BYTES + self.client_bytes() + 40 * keys + 40 * expires
+        keys = sum(len(db) + len(db.expires) for db in self.node.engine.databases)
+        return STARTUP_BYTES + self.client_bytes() + _TABLE_BYTES_PER_KEY * keys
 
     def client_bytes(self) -> int:
         """What the connections hold."""
@@ -113,9 +111,14 @@ class Stats:
                 held += session.transport.get_write_buffer_size()
         return held + CLIENT_BYTES * len(self.node.clients)
 
-    def dataset(self) -> int:
-        """The estimate of the keys and values alone."""
-        return self._memory.bytes()
+    @property
+    def startup_bytes(self) -> int:
+        """What a node takes without data and clients."""
+        return STARTUP_BYTES
+
+    def script_count(self) -> int:
+        """How many scripts are cached."""
+        return len(self.node.scripts.cache)
 
     def forget_dataset(self) -> None:
         """Estimate anew at the next question."""
@@ -123,48 +126,34 @@ class Stats:
 
 
 class DatasetEstimate:
-    """How large the data of a node is, from a few of its keys.
+    """How large the data of a node is, by `engine.memory.MemoryMeter`.
 
-    The mean size of a key is worked out anew once many changes were made; in between the estimate
-    follows the number of keys, which is what eviction needs.
+    The meter looks at some hundred keys. Between two of its answers, while few changes are made,
+    the estimate follows the number of keys: so eviction sees at once what it has done.
     """
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self._means: dict[int, float] = {}
+        self._meter = MemoryMeter(node.engine)
+        self._measured = self._keys = 0
         self._dirty = -1
 
     def forget(self) -> None:
-        """Work the means out anew at the next question."""
+        """Measure anew at the next question."""
         self._dirty = -1
+
+    def exact(self) -> int:
+        """What the meter says now."""
+        engine = self.node.engine
+        self._dirty = engine.dirty
+        self._keys = sum(map(len, engine.databases))
+        self._measured = self._meter.measure()
+        return self._measured
 
     def bytes(self) -> int:
         """The estimate for all databases."""
         engine = self.node.engine
-        if self._dirty < 0 or abs(engine.dirty - self._dirty) >= 50:
-            self._dirty = engine.dirty
-            self._means = {db.index: self._mean(db) for db in engine.databases if db.values}
-        return int(sum(self._means.get(db.index, 100.0) * len(db) for db in engine.databases))
-
-    @staticmethod
-    def _mean(db: Keyspace) -> float:
-        values = db.values
-        sample = dict(islice(values.items(), _KEYS_LOOKED_AT))
-        sample |= islice(((key, values[key]) for key in reversed(values)), _KEYS_LOOKED_AT)
-        return sum(key_bytes(key, value) for key, value in sample.items()) / len(sample)
-
-
-def key_bytes(key: bytes, value: Any) -> int:
-    """About what a key and its value take in Redis."""
-    size = 72 + len(key)
-    kind = type(value)
-    if kind is bytes or kind is bytearray:
-        return size + len(value)
-    if kind not in type_names or not hasattr(value, "__len__"):
-        return size + 200
-    count = len(value)
-    if not count:
-        return size
-    elements = list(islice(iter(value), 8))
-    mean = sum(len(element) for element in elements if isinstance(element, bytes)) / len(elements)
-    return size + int(count * (mean + (16 if count > 128 else 4)))
+        if self._dirty < 0 or abs(engine.dirty - self._dirty) >= _CHANGES_BETWEEN:
+            return self.exact()
+        keys = sum(map(len, engine.databases))
+        return self._measured * keys // self._keys if self._keys else self._measured
