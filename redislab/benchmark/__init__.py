@@ -1,0 +1,1 @@
+"""A load generator in the manner of redis-benchmark."""
