@@ -39,7 +39,7 @@ class EncodingLimits:
     Counts are of elements, the others bytes; names as in redis.conf.
     """
 
-    hash_max_listpack_entries: int = 128
+    hash_max_listpack_entries: int = 512
     hash_max_listpack_value: int = 64
     set_max_intset_entries: int = 512
     zset_max_listpack_entries: int = 128
