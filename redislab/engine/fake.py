@@ -6,9 +6,9 @@ and the commands on it. `streams.py` registers those commands and adds what fake
 blocking, keyspace events, what replicas are to be sent.
 
 Three things have to be put right on the way. fakeredis looks keys up in a database of its own: it
-gets `_View`, which shows it our keyspace. It takes the time from the process: `_Clock` stands in its
-modules in the place of `time`, and tells the time of the node whose command runs. And it answers
-Python values: `encode` puts them on the wire.
+gets `_View`, which shows it our keyspace. It takes the time from the process: `_Clock` stands in
+its modules in the place of `time`, and tells the time of the node whose command runs. And it
+answers Python values: `encode` puts them on the wire.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from redislab.engine.errors import CommandError
 from redislab.engine.keyspace import Keyspace
 from redislab.engine.table import Caller
 from redislab.engine.values import type_names
-from redislab.wire.resp import NULL, array, bulk, double, integer, map_, simple
+from redislab.wire.resp import NULL, NULL_ARRAY, array, bulk, double, integer, map_, simple
 
 REDIS_VERSION = (7, 0, 15)
+ID_PART_MAX = 2**64 - 1
 
 Stream = XStream
 type_names[Stream] = b"stream"
@@ -50,9 +51,13 @@ class _Clock:
 
 
 _CLOCK = _Clock()
-_stream.time = _CLOCK
-_stream.current_time = _CLOCK.now_ms
-streams_mixin.current_time = _CLOCK.now_ms
+for _module, _name, _stand_in in (
+    (_stream, "time", _CLOCK),
+    (_stream, "current_time", _CLOCK.now_ms),
+    (streams_mixin, "current_time", _CLOCK.now_ms),
+):
+    assert hasattr(_module, _name), f"fakeredis' {_module.__name__} has no {_name} any more"
+    setattr(_module, _name, _stand_in)
 
 
 class _Item:
@@ -98,16 +103,16 @@ class _Client:
     protocol_version = 3
 
 
-class _Commands(StreamsCommandsMixin):  # type: ignore[misc]
+class _Commands(StreamsCommandsMixin):
     """fakeredis' stream commands, on one of our keyspaces."""
 
     version = REDIS_VERSION
     server_type = "redis"
-    _server = _Server()
-    _client_info = _Client()
+    _server: Any = _Server()
+    _client_info: Any = _Client()
 
     def __init__(self, keyspace: Keyspace) -> None:
-        self._db = _View(keyspace)
+        self._db: Any = _View(keyspace)
 
 
 def call(c: Caller, name: str, arguments: list[bytes]) -> Any:
@@ -134,7 +139,8 @@ def call(c: Caller, name: str, arguments: list[bytes]) -> Any:
         converted, items = applied
         reply = getattr(commands, signature.func_name)(*converted)
     except SimpleError as failed:
-        raise CommandError(failed.value) from None
+        # fakeredis leaves it to its clients to tell a code from the words of an error.
+        raise CommandError(failed.value.replace("ERR BUSYGROUP", "BUSYGROUP")) from None
     for item in items:
         _write_back(c.db, item)
     return reply
@@ -166,6 +172,16 @@ def encode(value: Any, resp: int) -> bytes:
             return map_(pairs, resp)
         case _:
             return array([encode(item, resp) for item in value])
+
+
+def encode_entries(entries: list[list[Any]], resp: int) -> bytes:
+    """Entries `[id, fields]` on the wire; the fields of one that was deleted are a null array."""
+    return array(
+        [
+            array([bulk(entry), NULL_ARRAY[resp] if fields is None else encode(fields, resp)])
+            for entry, fields in entries
+        ]
+    )
 
 
 # -- what the commands on streams need to know of one -------------------------------------------
@@ -263,6 +279,41 @@ def parse_id(text: bytes) -> StreamEntryKey:
         raise CommandError(failed.value) from None
 
 
+def is_id(text: bytes) -> bool:
+    """Whether a text is a stream id."""
+    try:
+        StreamEntryKey.parse_str(text)
+    except SimpleError:
+        return False
+    return True
+
+
+def parse_bound(text: bytes, *, is_end: bool) -> tuple[int, int]:
+    """The end of an interval, as the id (milliseconds, number) that it includes.
+
+    `-` and `+` are the least and the greatest id, `(` excludes the id that follows, and an id
+    without a number stands for all of its millisecond.
+
+    Raises:
+        CommandError: it is no id, or excludes the last one there is.
+    """
+    if text in {b"-", b"+"}:
+        return (0, 0) if text == b"-" else (ID_PART_MAX, ID_PART_MAX)
+    excluded = text.startswith(b"(")
+    bare = text[1:] if excluded else text
+    milliseconds, number = parse_id(bare)
+    if is_end and b"-" not in bare:
+        number = ID_PART_MAX
+    if not excluded:
+        return milliseconds, number
+    place = milliseconds * (ID_PART_MAX + 1) + number + (-1 if is_end else 1)
+    if not 0 <= place < (ID_PART_MAX + 1) ** 2:
+        side = "end" if is_end else "start"
+        message = f"ERR invalid {side} ID for the interval"
+        raise CommandError(message)
+    return divmod(place, ID_PART_MAX + 1)
+
+
 def last_id(stream: XStream) -> bytes:
     """The id of the last entry that was ever added."""
     return bytes(stream.last_id.encode())
@@ -271,6 +322,12 @@ def last_id(stream: XStream) -> bytes:
 def group_last_id(group: StreamGroup) -> bytes:
     """The id of the last entry that a group has delivered."""
     return bytes(group.last_delivered_key.encode())
+
+
+def raise_group_last_id(stream: XStream, name: bytes, to: bytes) -> None:
+    """Move a group forward to an id, if it is not there yet (XCLAIM LASTID)."""
+    group: Any = stream.group_get(name)
+    group.last_delivered_key = max(group.last_delivered_key, parse_id(to))
 
 
 def set_last_id(
@@ -291,7 +348,9 @@ def set_last_id(
         message = "ERR The ID specified in XSETID is smaller than the target stream top item"
         raise CommandError(message)
     if entries_added != -1 and entries_added < len(stream):
-        message = "ERR The entries_added specified in XSETID is smaller than the target stream length"
+        message = (
+            "ERR The entries_added specified in XSETID is smaller than the target stream length"
+        )
         raise CommandError(message)
     stream._last_id = to
     if entries_added != -1:

@@ -46,7 +46,7 @@ def xinfo_stream(c: Caller, args: list[bytes]) -> Reply:
     if options:
         entries = facts.entries[: count or None]
         groups = [_full_group(group, count, c.resp) for group in facts.groups]
-        fields += [("entries", fake.encode(entries, c.resp)), ("groups", array(groups))]
+        fields += [("entries", fake.encode_entries(entries, c.resp)), ("groups", array(groups))]
     else:
         ends = (facts.entries[:1], facts.entries[-1:])
         first, last = (fake.encode(end[0], c.resp) if end else NULL[c.resp] for end in ends)

@@ -1,20 +1,22 @@
-"""Streams: XADD, XREAD, consumer groups (`src/t_stream.c` of Redis 7.0).
+"""Streams: XADD, XRANGE, XREAD, XREADGROUP (`src/t_stream.c` of Redis 7.0).
 
-The value type and the bookkeeping of groups are fakeredis' (see `fake.py`). Here stands what makes
-them commands of a server: the checks that Redis makes and fakeredis does not, waiting for new
-entries, keyspace events, and what is sent on to replicas.
+Consumer groups are looked after in `stream_groups.py`, XINFO stands in `stream_info.py`. The value
+type and the bookkeeping of groups are fakeredis' (see `fake.py`). Here stands what makes them
+commands of a server: the checks that Redis makes and fakeredis does not, waiting for new entries,
+keyspace events, and what is sent on to replicas.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from redislab.engine import fake
 from redislab.engine.arguments import parse_int
 from redislab.engine.errors import CommandError, syntax_error
 from redislab.engine.fake import Stream
 from redislab.engine.table import Block, Caller, Reply, command
-from redislab.wire.resp import NULL_ARRAY, OK, array, bulk, integer, map_
+from redislab.wire.resp import EMPTY_ARRAY, NULL_ARRAY, OK, array, bulk, integer, map_
 
 BLOCKED_COUNT_DEFAULT = 1000  # entries that a client gets at once after it had to wait
 TIMEOUT_INVALID = "ERR timeout is not an integer or out of range"
@@ -66,10 +68,14 @@ def xlen(c: Caller, args: list[bytes]) -> Reply:
 @command("xrange", "xrevrange")
 def xrange(c: Caller, args: list[bytes]) -> Reply:
     """XRANGE key start end [COUNT count], and the same backwards."""
+    backwards = args[0].lower() == b"xrevrange"
+    fake.parse_bound(args[3 if backwards else 2], is_end=False)
+    fake.parse_bound(args[2 if backwards else 3], is_end=True)
     count = _range_count(args)
-    c.db.typed_read(args[1], Stream)
+    if c.db.typed_read(args[1], Stream) is None:
+        return EMPTY_ARRAY
     reply = fake.call(c, args[0].decode().lower(), args[1:4] + _count_words(count))
-    return NULL_ARRAY[c.resp] if count == 0 else fake.encode(reply, c.resp)
+    return NULL_ARRAY[c.resp] if count == 0 else fake.encode_entries(reply, c.resp)
 
 
 def _range_count(args: list[bytes]) -> int | None:
@@ -93,8 +99,6 @@ def _count_words(count: int | None) -> list[bytes]:
 def xdel(c: Caller, args: list[bytes]) -> Reply:
     """XDEL key id [id ...]."""
     if c.db.typed(args[1], Stream) is None:
-        for entry in args[2:]:
-            fake.parse_id(entry)
         return integer(0)
     deleted = fake.call(c, "xdel", args[1:])
     if deleted:
@@ -130,9 +134,7 @@ def xsetid(c: Caller, args: list[bytes]) -> Reply:
             raise CommandError(message)
     deleted = fake.parse_id(options[b"MAXDELETEDID"]) if options[b"MAXDELETEDID"] else None
     if deleted is not None and deleted > last_id:
-        message = (
-            "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
-        )
+        message = "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
         raise CommandError(message)
     stream = c.db.typed(args[1], Stream)
     if stream is None:
@@ -269,7 +271,7 @@ def _no_group(key: bytes, group: bytes) -> str:
 
 def _serve(c: Caller, read: _Read, keys: tuple[bytes, ...]) -> bytes | None:
     """The entries there are for these keys, or None if there are none."""
-    found: dict[bytes, list[object]] = {}
+    found: dict[bytes, list[list[Any]]] = {}
     for key, after in zip(read.keys, read.ids, strict=True):
         if key not in keys or c.db.lookup(key) is None:
             continue
@@ -289,12 +291,12 @@ def _serve(c: Caller, read: _Read, keys: tuple[bytes, ...]) -> bytes | None:
     if not found:
         return None
     if c.resp == 3:
-        pairs = [part for key in found for part in (bulk(key), fake.encode(found[key], 3))]
+        pairs = [part for key in found for part in (bulk(key), fake.encode_entries(found[key], 3))]
         return map_(pairs, 3)
-    return array([array([bulk(key), fake.encode(found[key], 2)]) for key in found])
+    return array([array([bulk(key), fake.encode_entries(found[key], 2)]) for key in found])
 
 
-def _send_on_reading(c: Caller, read: _Read, key: bytes, entries: list[object]) -> None:
+def _send_on_reading(c: Caller, read: _Read, key: bytes, entries: list[list[Any]]) -> None:
     """What replicas get of a group's reading: the entries claimed, or the group's new place."""
     if not c.engine.propagating or read.group is None:
         return
@@ -305,7 +307,7 @@ def _send_on_reading(c: Caller, read: _Read, key: bytes, entries: list[object]) 
         return
     now = b"%d" % c.engine.now_ms()
     for entry in entries:
-        entry_id = entry[0]  # type: ignore[index]
+        entry_id = entry[0]
         claim = [b"XCLAIM", key, read.group, read.consumer, b"0", entry_id, b"TIME", now]
         c.rewrite(*claim, b"RETRYCOUNT", b"1", b"FORCE", b"JUSTID", b"LASTID", last)
 
@@ -325,96 +327,3 @@ def _serve_waiting(c: Caller, read: _Read, key: bytes) -> bytes | None:
         message = "NOGROUP the consumer group this client was blocked on no longer exists"
         raise CommandError(message)
     return _serve(c, read, (key,))
-
-
-# -- groups -------------------------------------------------------------------------------------
-
-
-@command("xgroup|create", "xgroup|setid")
-def xgroup_place(c: Caller, args: list[bytes]) -> Reply:
-    """XGROUP CREATE key group id|$ [MKSTREAM] [ENTRIESREAD n], XGROUP SETID key group id|$."""
-    action = args[1].decode().lower()
-    key = args[2]
-    _existing_stream(c, key, needed=b"MKSTREAM" not in {word.upper() for word in args[5:]})
-    fake.call(c, f"xgroup {action}", args[2:])
-    c.db.changed(key, b"xgroup-" + action.encode())
-    return OK
-
-
-@command("xgroup|destroy")
-def xgroup_destroy(c: Caller, args: list[bytes]) -> Reply:
-    """XGROUP DESTROY key group: clients that wait for it are told."""
-    _existing_stream(c, args[2])
-    destroyed = fake.call(c, "xgroup destroy", args[2:])
-    if destroyed:
-        c.db.changed(args[2], b"xgroup-destroy")
-        c.db.signal_ready(args[2])
-    return integer(int(destroyed))
-
-
-@command("xgroup|createconsumer")
-def xgroup_createconsumer(c: Caller, args: list[bytes]) -> Reply:
-    """XGROUP CREATECONSUMER key group consumer."""
-    _existing_stream(c, args[2])
-    created = fake.call(c, "xgroup createconsumer", args[2:])
-    if created:
-        c.db.changed(args[2], b"xgroup-createconsumer")
-    return integer(int(created))
-
-
-@command("xgroup|delconsumer")
-def xgroup_delconsumer(c: Caller, args: list[bytes]) -> Reply:
-    """XGROUP DELCONSUMER key group consumer: how many entries it still had to acknowledge."""
-    _existing_stream(c, args[2])
-    pending = fake.call(c, "xgroup delconsumer", args[2:])
-    c.db.changed(args[2], b"xgroup-delconsumer")
-    return integer(int(pending))
-
-
-def _existing_stream(c: Caller, key: bytes, *, needed: bool = True) -> None:
-    if c.db.typed(key, Stream) is None and needed:
-        message = (
-            "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may "
-            "want to use the MKSTREAM option to create an empty stream automatically."
-        )
-        raise CommandError(message)
-
-
-@command("xack")
-def xack(c: Caller, args: list[bytes]) -> Reply:
-    """XACK key group id [id ...]."""
-    stream = c.db.typed(args[1], Stream)
-    if stream is None or stream.group_get(args[2]) is None:
-        return integer(0)
-    for entry in args[3:]:
-        fake.parse_id(entry)
-    acknowledged = fake.call(c, "xack", args[1:])
-    if acknowledged:
-        c.db.changed(args[1], b"xack", acknowledged)
-    return integer(acknowledged)
-
-
-@command("xpending")
-def xpending(c: Caller, args: list[bytes]) -> Reply:
-    """XPENDING key group [[IDLE ms] start end count [consumer]]."""
-    c.db.typed_read(args[1], Stream)
-    reply = fake.call(c, "xpending", args[1:])
-    return fake.encode(reply, c.resp)
-
-
-@command("xclaim")
-def xclaim(c: Caller, args: list[bytes]) -> Reply:
-    """XCLAIM key group consumer min-idle-ms id [id ...] [options]."""
-    c.db.typed(args[1], Stream)
-    reply = fake.call(c, "xclaim", args[1:])
-    c.db.changed(args[1], b"xclaim", len(reply))
-    return fake.encode(reply, c.resp)
-
-
-@command("xautoclaim")
-def xautoclaim(c: Caller, args: list[bytes]) -> Reply:
-    """XAUTOCLAIM key group consumer min-idle-ms start [COUNT count] [JUSTID]."""
-    c.db.typed(args[1], Stream)
-    reply = fake.call(c, "xautoclaim", args[1:])
-    c.db.changed(args[1], b"xautoclaim", len(reply[1]))
-    return fake.encode(reply, c.resp)

@@ -21,12 +21,11 @@ from redislab.wire import replies
 from redislab.wire.replies import Reply, parse_replies
 from redislab.wire.resp import NULL, array, bulk, double, error, integer, map_, set_, simple
 
-# Runs once in a new interpreter. It is given the Python functions and returns `compile`, `run` and
-# `globals`. `call` and `pcall` are Lua, for an error must be raised on the Lua side, where a script
-# can catch it.
+# Runs once in a new interpreter. It is given the host's functions and returns `compile` and `run`.
 _BOOTSTRAP = rb"""
 local host = ...
-local getinfo, setfenv, error, xpcall, loadstring = debug.getinfo, setfenv, error, xpcall, loadstring
+local getinfo, setfenv, error, pcall = debug.getinfo, setfenv, error, pcall
+local xpcall, loadstring = xpcall, loadstring
 local type, tostring, setmetatable, select, rawget = type, tostring, setmetatable, select, rawget
 
 local function readonly(t)
@@ -42,21 +41,10 @@ local redis = {
   REDIS_VERSION = host.version, REDIS_VERSION_NUM = host.version_number,
 }
 
-local function finish(failed, value, ...)
-  if failed then error(value, 0) end
-  return value, ...
-end
-local function guarded(f)
-  return function(...) return finish(f(...)) end
-end
-
-redis.call = guarded(host.call)
-redis.pcall = function(...)
-  local _, value = host.call(...)
-  return value
-end
-for _, name in ipairs({'sha1hex', 'log', 'setresp', 'acl_check_cmd', 'set_repl'}) do
-  redis[name] = guarded(host[name])
+for _, name in ipairs({
+  'call', 'pcall', 'sha1hex', 'log', 'setresp', 'acl_check_cmd', 'set_repl',
+}) do
+  redis[name] = host[name]
 end
 redis.error_reply = function(...)
   local text = ...
@@ -86,11 +74,7 @@ for _, name in ipairs({
 }) do globals[name] = _G[name] end
 for _, name in ipairs({'string', 'table', 'math'}) do globals[name] = readonly(_G[name]) end
 for name, library in pairs(host.libraries) do
-  local wrapped = {}
-  for key, f in pairs(library) do
-    wrapped[key] = key == 'null' and f or guarded(f)
-  end
-  globals[name] = readonly(wrapped)
+  globals[name] = readonly(library)
 end
 globals.redis = readonly(redis)
 
@@ -112,7 +96,16 @@ globals.loadstring = function(...)
   return chunk, problem
 end
 
+-- What a function of the host raises arrives as the host's own object. A script that catches it
+-- gets the text.
+local function caught(fine, problem, ...)
+  if not fine and type(problem) == 'userdata' then problem = host.problem(problem).err end
+  return fine, problem, ...
+end
+globals.pcall = function(...) return caught(pcall(...)) end
+
 local function located(problem)
+  if type(problem) == 'userdata' then problem = host.problem(problem) end
   if type(problem) ~= 'table' then problem = {err = 'ERR ' .. tostring(problem)} end
   if problem.line == nil then
     for level = 2, 12 do
@@ -153,6 +146,10 @@ class ScriptError(Exception):
         self.line = line
 
 
+class _Failure(Exception):
+    """Crosses from a function of ours into Lua, with the table of the error."""
+
+
 class Lua:
     """One interpreter.
 
@@ -167,7 +164,7 @@ class Lua:
     def __init__(
         self, call: Callable[[list[bytes]], bytes], log: Callable[[int, bytes], None]
     ) -> None:
-        from lupa.lua51 import LuaRuntime, lua_type  # noqa: PLC0415 - optional
+        from lupa.lua51 import LuaRuntime, lua_type
 
         self._lua_type = lua_type
         self._call = call
@@ -180,15 +177,19 @@ class Lua:
             {
                 b"version": b"7.0.15",
                 b"version_number": 0x0007000F,
-                b"call": self._redis_call,
-                b"sha1hex": self._sha1hex,
-                b"log": self._redis_log,
-                b"setresp": self._setresp,
-                b"acl_check_cmd": lambda *_: (False, True),
-                b"set_repl": lambda *_: (False, None),
+                b"problem": self._problem,
+                b"call": _raising(self._redis_call),
+                b"pcall": lambda *words: self._redis_call(*words)[1],
+                b"sha1hex": _raising(self._sha1hex),
+                b"log": _raising(self._redis_log),
+                b"setresp": _raising(self._setresp),
+                b"acl_check_cmd": lambda *_: True,
+                b"set_repl": lambda *_: None,
                 b"libraries": self._table(
                     {
-                        name: self._table(library)
+                        name: self._table(
+                            {key: _raising(f) if callable(f) else f for key, f in library.items()}
+                        )
                         for name, library in lualibs.libraries(self).items()
                     }
                 ),
@@ -263,7 +264,7 @@ class Lua:
         if not isinstance(level, (int, float)):
             return self._failure("ERR First argument must be a number (log level).")
         if not 0 <= level <= 3:
-            return self._failure("ERR Invalid log level.")
+            return self._failure("ERR Invalid debug level.")
         self._log(int(level), b" ".join(self._text(word) for word in words[1:]))
         return False, None
 
@@ -274,6 +275,12 @@ class Lua:
             return self._failure("ERR RESP version must be 2 or 3.")
         self.resp = int(words[0])
         return False, None
+
+    def _problem(self, raised: BaseException) -> Any:
+        """The table of an error that a function of ours raised."""
+        if isinstance(raised, _Failure):
+            return raised.args[0]
+        return self._table({b"err": b"ERR " + str(raised).encode()})
 
     def _failure(self, message: str) -> tuple[bool, Any]:
         return True, self._table({b"err": message.encode("utf-8", "surrogateescape")})
@@ -294,7 +301,7 @@ class Lua:
 
     def is_table(self, value: Any) -> bool:
         """Whether a value from a script is a table."""
-        return self._lua_type(value) == "table"
+        return bool(self._lua_type(value) == "table")
 
     def _text(self, value: Any) -> bytes:
         if isinstance(value, bytes):
@@ -363,3 +370,19 @@ class Lua:
             items.append(self._to_reply(item, resp))
             position += 1
         return array(items)
+
+
+def _raising(function: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
+    """A function that tells whether it failed, as one that raises.
+
+    To Lua it is a function in C: unlike one in Lua it leaves its caller's line on the stack even
+    where a script ends in `return redis.call(...)`.
+    """
+
+    def call(*arguments: Any) -> Any:
+        failed, *values = function(*arguments)
+        if failed:
+            raise _Failure(values[0])
+        return values[0] if len(values) == 1 else tuple(values)
+
+    return call

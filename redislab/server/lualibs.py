@@ -236,7 +236,7 @@ def _struct_pack(form: bytes, *values: Any) -> bytes:
         elif letter in "fd":
             packed += struct.pack((">" if order == "big" else "<") + letter, value)
         else:
-            packed += (int(value) % 256**size).to_bytes(size, order)  # type: ignore[arg-type]
+            packed += (int(value) % 256**size).to_bytes(size, order)
     return bytes(packed)
 
 
@@ -262,7 +262,7 @@ def _struct_unpack(lua: Lua) -> Callable[..., Any]:
             elif letter != "x":
                 signed = letter.islower()
                 values.append(int.from_bytes(piece, order, signed=signed))  # type: ignore[arg-type]
-        return tuple([*values, at + 1])
+        return (*values, at + 1)
 
     return unpack
 
@@ -370,7 +370,7 @@ def _pack_integer(number: int) -> bytes:
         return bytes([number])
     if -32 <= number < 0:
         return bytes([256 + number])
-    kinds = ">B >H >I >Q".split() if number >= 0 else ">b >h >i >q".split()
+    kinds = (">B", ">H", ">I", ">Q") if number >= 0 else (">b", ">h", ">i", ">q")
     for offset, form in enumerate(kinds):
         try:
             return bytes([(0xCC if number >= 0 else 0xD0) + offset]) + struct.pack(form, number)

@@ -26,7 +26,6 @@ NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
 NO_LUA = "ERR scripts need the package lupa, which is not installed here (pip install lupa)"
 NOT_ALLOWED = "ERR This Redis command is not allowed from script"
 READ_ONLY = "ERR Write commands are not allowed from read-only scripts."
-_LOG_LEVELS = ("debug", "verbose", "notice", "warning")
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ class Scripts:
         return reply
 
     def _log(self, level: int, text: bytes) -> None:
-        self.node.log(_LOG_LEVELS[level], text.decode("utf-8", "replace"))
+        self.node.log(level, text.decode("utf-8", "replace"))
 
 
 def _read_shebang(body: bytes) -> tuple[frozenset[str], bytes]:
@@ -153,7 +152,7 @@ _FLAGS = {"no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-sl
 
 @command("eval", "eval_ro", "evalsha", "evalsha_ro")
 def evaluate(c: Client, args: list[bytes]) -> Reply:
-    """EVAL script numkeys key ... arg ..., and the same by the SHA-1 of a script that was loaded."""
+    """EVAL script numkeys key ... arg ..., and the same by the SHA-1 of a loaded script."""
     name = args[0].lower()
     scripts = c.node.scripts
     count = parse_int(args[2])
