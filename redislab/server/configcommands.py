@@ -54,10 +54,8 @@ def config_rewrite(c: Client, args: list[bytes]) -> bytes:
     node = c.node
     if not node.config.file:
         raise CommandError("ERR The server is running without a config file")
-    acl = node.acl
-    users = [b"%b %b" % (name, acl.users[name].describe()) for name in acl.names()]
     try:
-        rewrite_file(node.config, users)
+        rewrite_file(node.config, node.user_lines())
     except OSError as failure:
         line = f"CONFIG REWRITE failed: {failure.strerror}"
         node.log.warning(line)
@@ -69,7 +67,7 @@ def config_rewrite(c: Client, args: list[bytes]) -> bytes:
 @command("config|resetstat")
 def config_resetstat(c: Client, args: list[bytes]) -> bytes:
     """CONFIG RESETSTAT."""
-    c.node.stats.reset()
+    c.node.reset_statistics()
     return OK
 
 

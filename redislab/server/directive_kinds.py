@@ -468,10 +468,15 @@ class Percentiles(Kind):
 
     def _show(self, value: object) -> bytes:
         assert isinstance(value, tuple)
-        return " ".join(f"{percent:f}".rstrip("0").rstrip(".") for percent in value).encode()
+        return " ".join(format_percent(percent) for percent in value).encode()
 
     def _lines(self, value: object, default: object) -> list[tuple[bytes, bool]]:
         return [(self._show(value) or b'""', True)]
+
+
+def format_percent(percent: float) -> str:
+    """A percentage with up to six decimal places and no zeros at its end."""
+    return f"{percent:f}".rstrip("0").rstrip(".")
 
 
 class Directory(Kind):

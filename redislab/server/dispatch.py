@@ -68,7 +68,8 @@ def find(client: Client, args: list[bytes]) -> Entry:
         if chosen is None:
             client.executing = entry
             shown = args[1][:_SHOWN_BYTES].decode("utf-8", "surrogateescape")
-            message = f"ERR unknown subcommand '{shown}'. Try {entry.name.upper()} HELP."
+            typed = args[0].upper().decode("utf-8", "surrogateescape")
+            message = f"ERR unknown subcommand '{shown}'. Try {typed} HELP."
             raise CommandError(message)
         entry = chosen
     client.executing = entry

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from redislab.engine.table import Reply, command
+from redislab.server.directive_kinds import format_percent
 from redislab.server.names import VERSION
 from redislab.wire.resp import verbatim
 
@@ -358,7 +359,7 @@ def _latencystats(node: Node) -> Fields:
         durations = entry.durations()
         if durations:
             values = [
-                f"p{percent:.17g}={percentile(durations, percent) / 1000:.3f}"
+                f"p{format_percent(percent)}={percentile(durations, percent) / 1000:.3f}"
                 for percent in node.config.latency_tracking_info_percentiles
             ]
             found.append((f"latency_percentiles_usec_{entry.name}", ",".join(values)))

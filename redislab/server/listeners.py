@@ -24,6 +24,38 @@ class Listeners:
         self.node = node
         self.session = session
         self.servers: list[asyncio.AbstractServer] = []
+        self._where = (node.config.port, node.config.bind)
+        self._moving: asyncio.Task[None] | None = None
+        for name in ("port", "bind"):
+            node.config.on_change(name, self._follow)
+
+    def _follow(self) -> None:
+        """CONFIG SET port or bind: listen there instead. Connections stay."""
+        if self._moving is None and not self.node.stopping:
+            self._moving = self.node.loop.create_task(self._move())
+
+    async def _move(self) -> None:
+        """Listen where the configuration says now; where that fails, where it was before.
+
+        Redis knows before it replies whether it can listen. Here the reply is out by then, so a
+        failure shows in the log and in CONFIG GET.
+        """
+        config = self.node.config
+        try:
+            while self._where != (config.port, config.bind) and not self.node.stopping:
+                before = self._where
+                self.close()
+                if not config.port or not config.bind:
+                    self._where = (config.port, config.bind)
+                    continue
+                try:
+                    await self.open()
+                except OSError:
+                    self.node.log.warning("Unable to listen there: the node stays where it was.")
+                    config.port, config.bind = before
+                    await self.open()
+        finally:
+            self._moving = None
 
     async def open(self) -> None:
         """Listen on the configured addresses.
@@ -32,6 +64,7 @@ class Listeners:
             OSError: an address cannot be had; the message is what Redis logs last.
         """
         config, loop = self.node.config, self.node.loop
+        where = (config.port, config.bind)
         if config.port:
             for host, required in config.listen_addresses:
                 try:
@@ -49,6 +82,7 @@ class Listeners:
         if not self.servers:
             self.node.log.warning("Configured to not listen anywhere, exiting.")
             self._give_up(None)
+        self._where = where
 
     async def _open_unix(self, path: str) -> None:
         if os.path.exists(path):  # noqa: ASYNC240, PTH110 - once, before anybody is served

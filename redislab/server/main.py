@@ -43,8 +43,8 @@ def main(argv: list[str]) -> int:
     except StartupExit as end:
         sys.stdout.write(end.stdout)
         sys.stderr.write(end.stderr)
-        if end.log:
-            log.warning(end.log)
+        for line in end.log.splitlines():
+            log.warning(line)
         return end.code
     if config.daemonize:
         log.warning(
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
             "a service manager; this process goes on in the foreground."
         )
     try:
-        sink.open(config.logfile)
+        sink.open(config.logfile and config.absolute(config.logfile))
     except OSError as failure:
         sys.stderr.write(f"Can't open the log file: {os.strerror(failure.errno or 0)}\n")
         return 1
