@@ -31,6 +31,9 @@ def compiled(pattern: bytes, *, ignore_case: bool = False) -> re.Pattern[bytes]:
     flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
     if len(parts) == 1:
         return re.compile(parts[0], flags)
+    # Redis looks at no pattern but the empty one where there is no text left to match: `*` takes
+    # anything but the empty text.
+    parts[0] = b"(?=.)" + parts[0]
     middle = b"".join(b"(?>.*?%b)" % part for part in parts[1:-1] if part)
     return re.compile(parts[0] + middle + b".*" + parts[-1], flags)
 
@@ -57,8 +60,7 @@ def _class(pattern: bytes, at: int) -> tuple[bytes, int]:
             ranges.append(re.escape(pattern[at + 1 : at + 2]))
             at += 2
         elif pattern[at + 1 : at + 2] == b"-" and at + 2 < len(pattern):
-            low, high = sorted((pattern[at], pattern[at + 2]))
-            ranges.append(b"%b-%b" % (re.escape(bytes((low,))), re.escape(bytes((high,)))))
+            ranges.append(_range(pattern[at], pattern[at + 2]))
             at += 3
         else:
             ranges.append(re.escape(pattern[at : at + 1]))
@@ -66,3 +68,11 @@ def _class(pattern: bytes, at: int) -> tuple[bytes, int]:
     if not ranges:
         return (b"." if negated else b"(?!)"), at + 1
     return b"[%b%b]" % (b"^" if negated else b"", b"".join(ranges)), at + 1
+
+
+def _range(one: int, other: int) -> bytes:
+    """What lies between two bytes, in whichever order; bytes from 0x80 on count as negative."""
+    low, high = sorted(byte - 256 if byte > 127 else byte for byte in (one, other))
+    if low < 0 <= high:
+        return b"\\x%02x-\\xff\\x00-\\x%02x" % (low + 256, high)
+    return b"\\x%02x-\\x%02x" % (low & 0xFF, high & 0xFF)

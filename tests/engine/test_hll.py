@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from redislab.engine import hll
+from tests.engine.callers import TestCaller
+
+SPARSE_MAX = 3000
+
+
+def filled(count: int, sparse_max: int = SPARSE_MAX) -> bytearray:
+    string = hll.empty()
+    for number in range(count):
+        hll.raise_register(string, *hll.place(b"element:%d" % number), sparse_max)
+    return string
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 100, 1000, 5000])
+def test_estimates_within_a_few_per_cent(count: int) -> None:
+    assert abs(hll.estimate(hll.registers(filled(count))) - count) <= 0.03 * count + 1
+
+
+def test_sparse_and_dense_hold_the_same_registers() -> None:
+    sparse, dense = filled(400), filled(400, sparse_max=0)
+    assert (sparse[4], dense[4]) == (hll.SPARSE, hll.DENSE)
+    assert hll.registers(sparse) == hll.registers(dense)
+    assert len(dense) == hll.DENSE_SIZE
+
+
+def test_random_registers_survive_packing() -> None:
+    random = Random(3)
+    string = hll.empty()
+    hll.make_dense(string)
+    wanted = bytearray(hll.REGISTERS)
+    for _ in range(5000):
+        index, value = random.randrange(hll.REGISTERS), random.randrange(1, 52)
+        raised = hll.raise_register(string, index, value, SPARSE_MAX)
+        assert raised == (value > wanted[index])
+        wanted[index] = max(wanted[index], value)
+    assert hll.registers(string) == wanted
+
+
+def test_sparse_runs_cover_every_register_after_each_change() -> None:
+    random = Random(4)
+    string = hll.empty()
+    wanted = bytearray(hll.REGISTERS)
+    for _ in range(300):
+        index, value = random.randrange(200), random.randrange(1, 8)
+        hll.raise_register(string, index, value, SPARSE_MAX)
+        wanted[index] = max(wanted[index], value)
+        assert hll.registers(string) == wanted
+    assert string[4] == hll.SPARSE
+
+
+def test_the_count_is_cached_until_something_changes() -> None:
+    c = TestCaller()
+    c("PFADD", "k", "a", "b")
+    assert hll.cached_count(c.db.values[b"k"]) is None
+    assert c("PFCOUNT", "k") == b":2\r\n"
+    assert hll.cached_count(c.db.values[b"k"]) == 2
+    assert c("PFADD", "k", "a") == b":0\r\n"
+    assert hll.cached_count(c.db.values[b"k"]) == 2
