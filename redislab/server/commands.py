@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -146,8 +147,12 @@ def load_commands() -> None:
         import_module(f"redislab.server.{family}")
 
 
-def build_table() -> dict[bytes, Entry]:
-    """A table with every command that has a handler, by lower-case name."""
+def build_table(renamed: Mapping[bytes, bytes] | None = None) -> dict[bytes, Entry]:
+    """A table with every command that has a handler, by lower-case name.
+
+    Args:
+        renamed: new names of commands (`rename-command`); an empty one takes the command away.
+    """
     table: dict[bytes, Entry] = {}
     for name, handler in HANDLERS.items():
         container, bar, subcommand = name.partition(b"|")
@@ -157,7 +162,8 @@ def build_table() -> dict[bytes, Entry]:
         if container not in table:
             table[container] = Entry(COMMANDS[container], HANDLERS.get(container))
         table[container].subcommands[subcommand] = Entry(COMMANDS[name], handler)
-    return table
+    moved = {new.lower(): table.pop(old, None) for old, new in (renamed or {}).items()}
+    return table | {name: entry for name, entry in moved.items() if name and entry}
 
 
 def all_entries(commands: dict[bytes, Entry]) -> list[Entry]:

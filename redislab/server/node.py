@@ -85,7 +85,7 @@ class Node:
         load_commands()
         # Every command by its lower-case name, and the same in the two spellings that clients
         # use for those that need no look at their second word: the short cut of a session.
-        self.commands = build_table()
+        self.commands = build_table(config.renamed_commands)
         self.table = short_cuts(self.commands)
         self.entries = all_entries(self.commands)
         self.log = Log(environment, LEVELS[config.loglevel])
@@ -259,6 +259,7 @@ class Node:
             entry.reset()
         engine = self.engine
         engine.hits = engine.misses = engine.expired_keys = 0
+        engine.expired_stale_fraction = 0.0
         self.bytes_in = self.bytes_out = self.reads = self.writes = 0
 
     def user_lines(self) -> list[bytes]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +28,7 @@ pytestmark = pytest.mark.redis
 
 OPTIONS = ("--enable-protected-configs", "yes")
 # Their defaults or their values depend on where a server runs.
+OUR_PROGRAM = [sys.executable, "-m", "redislab", "server"]
 ELSEWHERE = {"port", "bind", "dir"}
 
 NUMBERS = (
@@ -212,6 +215,65 @@ def test_wrong_calls(request_: str, servers: tuple[Address, Address]) -> None:
     words = request_.encode().split()
     with Wire(servers[0]) as theirs, Wire(servers[1]) as mine:
         assert mine.call(*words) == theirs.call(*words)
+
+
+def test_config_resetstat_sets_the_same_figures_to_zero(servers: tuple[Address, Address]) -> None:
+    calls = ["set a b", "get a", "get nosuch", "lpush a x", "nosuch", "set b c px 1", "publish a b"]
+    calls += ["config resetstat"]
+    zeros = []
+    for address in servers:
+        with Wire(address) as wire:
+            for call in calls:
+                wire.call(*call.encode().split())
+            lines = (wire.call(b"INFO", b"everything").text or b"").decode().split("\r\n")
+            zeros.append({line for line in lines if line.endswith(":0")})
+            shown = [line for line in lines if line.startswith("cmdstat_")]
+            assert [line.split(":")[0] for line in shown] == ["cmdstat_config|resetstat"]
+    about = ("keyspace_hits:", "keyspace_misses:", "expired_keys:", "total_error_replies:")
+    for name in about:
+        assert f"{name}0" in zeros[0]
+        assert f"{name}0" in zeros[1]
+
+
+def test_renamed_commands_have_their_new_names_only(tmp_path: Path) -> None:
+    path = tmp_path / "redis.conf"
+    renamed = 'rename-command get Fetch\nrename-command set get\nrename-command flushall ""\n'
+    path.write_text(renamed + "rename-command config settings\n")
+    calls = ["SET a 1", "get a 1", "fetch a", "FETCH a b", "get a", "flushall", "config get hz"]
+    calls += ["settings get hz", "Settings nosuch", "command info set", "command getkeys get x y"]
+    replies = []
+    for program in ([real_program()], OUR_PROGRAM):
+        with from_file(program, path) as address, Wire(address) as wire:
+            replies.append([show(wire.call(*call.encode().split())) for call in calls])
+    assert replies[1] == replies[0]
+
+
+def await_listener(port: int) -> None:
+    """Wait until somebody listens; ours moves right after its reply."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        else:
+            return
+
+
+def test_config_set_port_moves_the_server(tmp_path: Path) -> None:
+    path = tmp_path / "redis.conf"
+    path.write_text("")
+    for program in ([real_program()], OUR_PROGRAM):
+        with from_file(program, path) as address, Wire(address) as wire:
+            moved = free_port()
+            assert wire.call(b"CONFIG", b"SET", b"port", b"%d" % moved).text == b"OK"
+            assert wire.call(b"PING").text == b"PONG"
+            await_listener(moved)
+            with Wire(Address(moved, address.process)) as other:
+                assert other.call(b"CONFIG", b"GET", b"port").items
+            with pytest.raises(ConnectionRefusedError):
+                Wire(address)
 
 
 # -- files and command lines ---------------------------------------------------------------------
@@ -515,8 +577,7 @@ def rewrite(address: Address, path: Path) -> tuple[list[str], list[str]]:
 
 def test_config_rewrite_leaves_the_file_that_redis_leaves(tmp_path: Path) -> None:
     found = []
-    ours = [sys.executable, "-m", "redislab", "server"]
-    for number, program in enumerate(([real_program()], ours)):
+    for number, program in enumerate(([real_program()], OUR_PROGRAM)):
         folder = tmp_path / str(number)
         folder.mkdir()
         path = folder / "redis.conf"
@@ -530,9 +591,8 @@ def test_config_rewrite_leaves_the_file_that_redis_leaves(tmp_path: Path) -> Non
 
 
 def test_config_rewrite_needs_a_file_that_can_be_written(tmp_path: Path) -> None:
-    ours = [sys.executable, "-m", "redislab", "server"]
     replies = []
-    for number, program in enumerate(([real_program()], ours)):
+    for number, program in enumerate(([real_program()], OUR_PROGRAM)):
         folder = tmp_path / str(number)
         folder.mkdir()
         path = folder / "redis.conf"
