@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+_STARS_MAX = 1000  # Redis gives up on a pattern that needs more of them
+_NEVER = re.compile(b"(?!)")
+
 
 def matches(pattern: bytes, text: bytes) -> bool:
     """Whether the whole text matches the pattern."""
@@ -34,8 +37,10 @@ def compiled(pattern: bytes, *, ignore_case: bool = False) -> re.Pattern[bytes]:
     # Redis looks at no pattern but the empty one where there is no text left to match: `*` takes
     # anything but the empty text.
     parts[0] = b"(?=.)" + parts[0]
-    middle = b"".join(b"(?>.*?%b)" % part for part in parts[1:-1] if part)
-    return re.compile(parts[0] + middle + b".*" + parts[-1], flags)
+    middle = [b"(?>.*?%b)" % part for part in parts[1:-1] if part]
+    if len(middle) + bool(parts[-1]) > _STARS_MAX:
+        return _NEVER
+    return re.compile(parts[0] + b"".join(middle) + b".*" + parts[-1], flags)
 
 
 def _element(pattern: bytes, at: int) -> tuple[bytes, int]:

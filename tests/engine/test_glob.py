@@ -50,3 +50,8 @@ def test_does_not_match(pattern: bytes, text: bytes) -> None:
 
 def test_many_stars_take_no_exponential_time() -> None:
     assert not matches(b"a*" * 30 + b"b", b"a" * 20_000)
+
+
+def test_a_pattern_of_more_than_a_thousand_stars_matches_nothing() -> None:
+    assert matches(b"*?" * 1000, b"a" * 2000)
+    assert not matches(b"*?" * 1001, b"a" * 2000)
