@@ -138,8 +138,11 @@ class Client(Caller):
         return self.unix_socket or self.address.startswith(("127.", "[::1]"))
 
     def send(self, data: bytes) -> None:
-        """Send bytes out of turn: messages, invalidations, the reply of a blocked command."""
-        if self.session is not None and self.reply_mode != "off":
+        """Send bytes out of turn: messages, invalidations, the reply of a blocked command.
+
+        CLIENT REPLY has no say in these.
+        """
+        if self.session is not None:
             self.session.send(data)
 
     def close_soon(self) -> None:

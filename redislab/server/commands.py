@@ -137,6 +137,7 @@ FAMILIES = (
     "administration",
     "debug",
     "scripting",
+    "functions",
 )
 
 

@@ -181,7 +181,7 @@ def _join(
             all_.setdefault(name, {})[c] = None
         replies.append(_confirmation(c, kind, bulk(name)))
     c.refresh()
-    return b"".join(replies)
+    return _push(c, b"".join(replies))
 
 
 def _part(
@@ -193,7 +193,15 @@ def _part(
             _leave(all_, name, c)
         replies.append(_confirmation(c, kind, bulk(name)))
     c.refresh()
-    return b"".join(replies) or _confirmation(c, kind, NULL[c.resp])
+    return _push(c, b"".join(replies) or _confirmation(c, kind, NULL[c.resp]))
+
+
+def _push(c: Client, messages: bytes) -> bytes:
+    """Confirmations are messages rather than replies: CLIENT REPLY OFF does not stop them."""
+    if c.reply_mode == "on":
+        return messages
+    c.send(messages)
+    return b""
 
 
 def _confirmation(c: Client, kind: bytes, name: bytes) -> bytes:
