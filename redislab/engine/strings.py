@@ -30,6 +30,8 @@ String = bytes | bytearray
 TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 _NOT_FINITE = "ERR increment would produce NaN or Infinity"
 _MILLISECONDS = {b"ex": 1000, b"exat": 1000, b"px": 1, b"pxat": 1}
+_SAFE_DIGITS = 19  # a positive number of fewer digits fits into 64 bits, and so does the next
+_ZERO_DIGIT = ord("0")
 _RELATIVE = frozenset({b"ex", b"px"})
 
 
@@ -39,7 +41,15 @@ _RELATIVE = frozenset({b"ex", b"px"})
 @command("get")
 def get(c: Caller, args: list[bytes]) -> Reply:
     """GET key."""
-    value = c.db.lookup_read(args[1])
+    db = c.db
+    if db.expires or db.accessed is not None:
+        value = db.lookup_read(args[1])
+    else:
+        value = db.values.get(args[1])
+        if value is None:
+            db.engine.misses += 1
+        else:
+            db.engine.hits += 1
     if value is None:
         return NULL[c.resp]
     if type(value) is not bytes and type(value) is not bytearray:
@@ -235,7 +245,20 @@ def getrange(c: Caller, args: list[bytes]) -> Reply:
 @command("incr")
 def incr(c: Caller, args: list[bytes]) -> Reply:
     """INCR key."""
-    return _increase(c, args[1], 1)
+    db, key = c.db, args[1]
+    value = db.values.get(key)
+    if (
+        type(value) is bytes
+        and not db.expires
+        and db.accessed is None
+        and value.isdigit()
+        and len(value) < _SAFE_DIGITS
+        and value[0] != _ZERO_DIGIT
+    ):
+        text = db.values[key] = b"%d" % (int(value) + 1)
+        db.changed(key, b"incrby")
+        return b":%b\r\n" % text
+    return _increase(c, key, 1)
 
 
 @command("decr")
@@ -392,13 +415,13 @@ def _set_all(c: Caller, args: list[bytes]) -> None:
     db = c.db
     words = iter(args)
     next(words)
-    plain = not (db.expires or db.awaited or db.accessed is not None)
-    for key, value in zip(words, words, strict=True):
-        if plain:
-            db.values[key] = value
-        else:
+    if db.expires or db.awaited or db.accessed is not None or c.engine.observers:
+        for key, value in zip(words, words, strict=True):
             _overwrite(c, key, value)
-        db.changed(key, b"set")
+            db.changed(key, b"set")
+    else:
+        db.values.update(zip(words, words, strict=True))
+        c.engine.dirty += len(args) // 2
 
 
 def _deadline(engine: Engine, name: str, unit: bytes, text: bytes) -> int:
