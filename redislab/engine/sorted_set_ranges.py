@@ -186,9 +186,14 @@ def store(c: Caller, key: bytes, pairs: list[Scored], event: bytes, count: int =
         count: how many changes this is for `dirty`.
     """
     if pairs:
+        limits = c.engine.limits
         result = SortedSetValue()
+        # Known before the first member comes: what is no listpack in the end keeps its -0 scores.
+        result.packed = len(pairs) <= limits.zset_max_listpack_entries and (
+            max(len(member) for _, member in pairs) <= limits.zset_max_listpack_value
+        )
         for score, member in pairs:
-            result.put(member, score, c.engine.limits)
+            result.put(member, score, limits)
         c.db.put(key, result)
         c.db.changed(key, event, count)
     elif c.db.remove(key):
