@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from math import inf, isnan
+from math import inf
 
 LongDouble = Fraction | float  # a float only for the two infinities
 
@@ -49,9 +49,10 @@ def parse(text: bytes | bytearray) -> LongDouble | None:
 
 def add(left: LongDouble, right: LongDouble) -> LongDouble | None:
     """The sum, or None for the NaN that opposite infinities make."""
-    if isinstance(left, float) or isinstance(right, float):
-        total = float(left) + float(right)
-        return None if isnan(total) else total
+    if isinstance(left, float):
+        return None if isinstance(right, float) and right != left else left
+    if isinstance(right, float):
+        return right
     return rounded(left + right)
 
 
