@@ -12,7 +12,6 @@ import socket
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from random import Random
 from time import perf_counter_ns
 
 from redislab.benchmark.connection import (
@@ -25,8 +24,8 @@ from redislab.benchmark.histogram import Histogram
 from redislab.benchmark.poller import IN, OUT, Poller
 from redislab.benchmark.replies import ReplyMatcher
 from redislab.benchmark.results import Result, Window
-from redislab.benchmark.settings import ConnectError, Node, ReplyError, Settings
-from redislab.benchmark.workload import RequestMaker
+from redislab.benchmark.settings import ConnectError, Node, ReplyError, Settings, kind_of
+from redislab.benchmark.workload import RequestMaker, new_random
 
 SECOND = 1_000_000_000  # in the clock's unit, nanoseconds
 NEVER = 1 << 62
@@ -38,11 +37,6 @@ MOVED = ("MOVED", "ASK", "CLUSTERDOWN")
 
 # Cluster mode: called with the error of a node that has lost a slot; gives the masters anew.
 Refresh = Callable[[str], tuple[Node, ...]]
-
-
-def kind_of(error: str) -> str:
-    """The kind of an error reply: its first word."""
-    return error.split(" ", 1)[0] or "error"
 
 
 class Client:
@@ -102,7 +96,7 @@ class LoadLoop(ABC):
         self._refresh = refresh
         self._control = control
         self._poller = Poller()
-        self._random = Random(settings.seed)
+        self._random = new_random(settings.seed)
         self._clients: dict[int, Client] = {}  # by descriptor
         self._lost_clients: list[tuple[int, int, Client]] = []  # a heap: when to open again
         self._matchers: dict[int, ReplyMatcher] = {}

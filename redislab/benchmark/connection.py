@@ -12,11 +12,18 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from redislab.benchmark.replies import new_parser
-from redislab.benchmark.settings import ConnectError, Node, ReplyError, Settings, Tls
+from redislab.benchmark.settings import (
+    ConnectError,
+    Node,
+    ReplyError,
+    Settings,
+    Tls,
+    auth_words,
+    prefix,
+)
 from redislab.benchmark.workload import encode
 from redislab.wire.replies import Reply, ReplyParser
 
@@ -25,28 +32,6 @@ RECEIVE_BYTES = 65536
 
 # A socket that is not ready: plain, and under TLS.
 NOT_READY = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """What a connection says first: the bytes and how many replies they get."""
-
-    data: bytes
-    replies: int
-
-
-def prefix(settings: Settings) -> Prefix:
-    """The commands that introduce a connection."""
-    commands: list[list[bytes]] = []
-    if settings.password is not None:
-        commands.append(_auth(settings))
-    if settings.tracking:
-        commands.append([b"CLIENT", b"TRACKING", b"on"])
-    if settings.db and not settings.nodes:
-        commands.append([b"SELECT", b"%d" % settings.db])
-    if settings.protocol == 3:
-        commands.append([b"HELLO", b"3"])
-    return Prefix(b"".join(map(encode, commands)), len(commands))
 
 
 def connect(settings: Settings, node: Node, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.socket:
@@ -108,7 +93,7 @@ def ask(settings: Settings, node: Node, *commands: list[bytes]) -> list[Reply]:
     """
     questions = list(commands)
     if settings.password is not None:
-        questions.insert(0, _auth(settings))
+        questions.insert(0, auth_words(settings))
     parser = ReplyParser()
     replies: list[Reply] = []
     with _open(settings, node) as sock:
@@ -153,11 +138,6 @@ def _is_local(settings: Settings) -> bool:
 
 def _is_auth_error(reply: Reply) -> bool:
     return (reply.text or b"").startswith((b"NOAUTH", b"WRONGPASS"))
-
-
-def _auth(settings: Settings) -> list[bytes]:
-    words = ["AUTH", *([settings.username] if settings.username else []), settings.password or ""]
-    return [word.encode("utf-8", "surrogateescape") for word in words]
 
 
 def _open(settings: Settings, node: Node, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.socket:

@@ -18,16 +18,16 @@ Follows `src/redis-benchmark.c` of Redis 7.0 (`readHandler`, `writeHandler`, `cl
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from random import Random
+from collections.abc import Callable
 from time import perf_counter_ns
 
+from redislab.benchmark.arrivals import arrivals
 from redislab.benchmark.clients import Client, LoadLoop, Refresh
-from redislab.benchmark.connection import RECEIVE_BYTES, begin_connect, prefix
+from redislab.benchmark.connection import RECEIVE_BYTES, begin_connect
 from redislab.benchmark.poller import IN, OUT
 from redislab.benchmark.replies import DIGITS
 from redislab.benchmark.results import Result, Window
-from redislab.benchmark.settings import ConnectError, Settings
+from redislab.benchmark.settings import ConnectError, Settings, prefix
 
 SECOND = 1_000_000_000  # in the clock's unit, nanoseconds
 NEVER = 1 << 62
@@ -57,25 +57,6 @@ def generate(
     """
     loop: type[LoadLoop] = _ClosedLoop if settings.rate is None else _OpenLoop
     return loop(settings, on_window, refresh, control).run()
-
-
-def arrivals(settings: Settings) -> Iterator[int]:
-    """When requests fall due in the open loop: ns after the begin, ascending, without end.
-
-    Evenly spread they come like the ticks of a clock. A Poisson process, many independent users,
-    has exponential gaps and is the harder test: its bursts queue.
-    """
-    gap = SECOND / (settings.rate or 1.0)
-    at = 0.0
-    if settings.arrivals == "uniform":
-        tick = 0
-        while True:
-            yield int(tick * gap)
-            tick += 1
-    random = Random(f"arrivals {settings.seed}")
-    while True:
-        at += random.expovariate(1.0) * gap
-        yield int(at)
 
 
 class _ClosedLoop(LoadLoop):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-from redislab.benchmark.workload import Payloads, Workload, default_tests
+from redislab.benchmark.workload import Payloads, Workload, default_tests, encode
 
 Arrivals = Literal["poisson", "uniform"]
 
@@ -199,3 +199,36 @@ def share(settings: Settings, processes: int) -> list[Settings]:
 
 def _part(whole: int, count: int, index: int) -> int:
     return whole // count + (1 if index < whole % count else 0)
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """What a connection says first: the bytes and how many replies they get."""
+
+    data: bytes
+    replies: int
+
+
+def prefix(settings: Settings) -> Prefix:
+    """The commands that introduce a connection."""
+    commands: list[list[bytes]] = []
+    if settings.password is not None:
+        commands.append(auth_words(settings))
+    if settings.tracking:
+        commands.append([b"CLIENT", b"TRACKING", b"on"])
+    if settings.db and not settings.nodes:
+        commands.append([b"SELECT", b"%d" % settings.db])
+    if settings.protocol == 3:
+        commands.append([b"HELLO", b"3"])
+    return Prefix(b"".join(map(encode, commands)), len(commands))
+
+
+def auth_words(settings: Settings) -> list[bytes]:
+    """The AUTH command."""
+    words = ["AUTH", *([settings.username] if settings.username else []), settings.password or ""]
+    return [word.encode("utf-8", "surrogateescape") for word in words]
+
+
+def kind_of(error: str) -> str:
+    """The kind of an error reply: its first word."""
+    return error.split(" ", 1)[0] or "error"

@@ -182,6 +182,11 @@ def encode(words: Sequence[bytes]) -> bytes:
     return b"".join(parts)
 
 
+def new_random(seed: int) -> Random:
+    """The random numbers of one run's keys."""
+    return Random(f"keys {seed}")
+
+
 class RequestMaker:
     """Makes the bytes of a batch of requests.
 
