@@ -58,7 +58,8 @@ class Propagation:
         changed = engine.dirty != self._dirty
         self._dirty = engine.dirty
         rewritten, client.rewritten = client.rewritten, None
-        if (changed or self.forced) and args[0].lower() != b"exec":
+        # What a command asks for by itself is sent even if nothing changed: FLUSHALL on no data.
+        if (changed or self.forced or rewritten) and args[0].lower() != b"exec":
             commands = [args] if rewritten is None else rewritten
             self._pending += [(client.db.index, words) for words in commands]
         self.forced = False
