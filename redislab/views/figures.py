@@ -32,14 +32,21 @@ def house_figure(title: str, *, alt: str, x: str, y: str, height: int = 380) -> 
     return go.Figure(
         layout={
             "template": "none",
-            "title": {"text": title, "x": 0, "xref": "paper", "font": {"size": 16}},
+            "title": {
+                "text": title,
+                "x": 0,
+                "xref": "paper",
+                "y": 0.97,
+                "yanchor": "top",
+                "font": {"size": 16},
+            },
             "meta": {"alt": alt},
             "font": {"family": "system-ui, sans-serif", "size": 13, "color": INK},
             "colorway": list(COLORS),
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "height": height,
-            "margin": {"l": 64, "r": 24, "t": 56, "b": 52},
+            "margin": {"l": 64, "r": 24, "t": 80, "b": 52},
             "xaxis": {**axis, "title": {"text": x}},
             "yaxis": {**axis, "title": {"text": y}, "rangemode": "tozero"},
             "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
@@ -122,11 +129,16 @@ def latency_curve(result: Result, points_max: int = 200) -> list[tuple[float, fl
 def littles_law(
     results: Mapping[str, Result], *, title: str = "Little's law, checked"
 ) -> go.Figure:
-    """Requests in flight as asked for against throughput times mean latency, one point a run."""
+    """Requests in flight as asked for against throughput times mean latency, one point a run.
+
+    Raises ValueError without a run.
+    """
+    if not results:
+        raise ValueError("no run to check the law on")
     asked = [one.settings.clients * one.settings.pipeline for one in results.values()]
     measured = [one.concurrency for one in results.values()]
     top = max([*asked, *measured, 1.0]) * 1.3
-    low = min([*asked, *measured, 1.0]) / 1.3
+    low = min([*asked, *measured]) / 4
     ratios = ", ".join(f"{b / a:.2f}" for a, b in zip(asked, measured, strict=True))
     figure = house_figure(
         title,
@@ -149,7 +161,7 @@ def littles_law(
         text=list(results),
         name="runs",
         mode="markers+text",
-        textposition="bottom right",
+        textposition="top left",
         marker={"size": 10},
         hovertemplate="%{text}: %{y:.1f} in flight",
     )
