@@ -1,0 +1,5 @@
+"""Topologies as objects: a lab starts nodes in a world and lets a reader watch and harm them."""
+
+from redislab.labs.single import SingleLab
+
+__all__ = ["SingleLab"]
