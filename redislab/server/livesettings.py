@@ -78,6 +78,14 @@ def _engine(node: Node) -> None:
 def _memory(node: Node) -> None:
     node.eviction.configure()
     node.refresh()
+    used = node.stats.used_memory()
+    if node.config.maxmemory and used > node.config.maxmemory and node.clients:
+        node.log.warning(
+            f"WARNING: the new maxmemory value set via CONFIG SET ({node.config.maxmemory}) is "
+            f"smaller than the current memory usage ({used}). This will result in key eviction "
+            "and/or the inability to accept new write commands depending on the maxmemory-policy."
+        )
+        node.eviction.make_room()
 
 
 def _tracking(node: Node) -> None:

@@ -64,7 +64,14 @@ class Watches:
 
     def on_change(self, db: Keyspace, event: bytes, key: bytes) -> None:
         """A key has changed: the transactions of those who watch it are off."""
-        for client in list(self.watchers.get((db.index, key), ())):
+        clients = list(self.watchers.get((db.index, key), ()))
+        if not event and clients and (key not in db.values or _is_expired(db, key)):
+            # A whole database is replaced, and to its clients there was no such key: EXEC will
+            # see whether there is one then.
+            for client in clients:
+                client.watched[db.index, key] = True
+            return
+        for client in clients:
             if client.watched[db.index, key] and key not in db.values:
                 # It was expired when WATCH was called, and now it is removed: no change.
                 client.watched[db.index, key] = False
@@ -73,12 +80,13 @@ class Watches:
             self.forget(client)
 
     def expired(self, client: Client) -> bool:
-        """Whether a key has expired since the client began to watch it."""
-        databases = self.node.engine.databases
-        return any(
-            not before and _is_expired(databases[index], key)
-            for (index, key), before in client.watched.items()
-        )
+        """Whether a key has expired, or come to life, since the client began to watch it."""
+        for (index, key), was_stale in client.watched.items():
+            db = self.node.engine.databases[index]
+            stale = _is_expired(db, key)
+            if stale != was_stale and (stale or key in db.values):
+                return True
+        return False
 
 
 @command("multi")
