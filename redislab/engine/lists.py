@@ -19,7 +19,7 @@ from redislab.engine.errors import (
 )
 from redislab.engine.keyspace import Keyspace
 from redislab.engine.table import Caller, Reply, command
-from redislab.engine.values import INT64_MAX, ListValue
+from redislab.engine.values import INT64_MAX, INT64_MIN, ListValue
 from redislab.wire.resp import (
     EMPTY_ARRAY,
     NULL,
@@ -409,7 +409,7 @@ def lpos(c: Caller, args: list[bytes]) -> Reply:
     values = c.db.typed_read(args[1], ListValue)
     if values is None:
         return NULL[c.resp] if count is None else EMPTY_ARRAY
-    wanted = len(values) if count == 0 else count or 1
+    wanted = len(values) if count == 0 else min(count or 1, len(values))
     places = _places(values, args[2], rank, wanted, most or len(values))
     if count is not None:
         return array([integer(place) for place in places])
@@ -433,6 +433,10 @@ def _parse_lpos(args: list[bytes]) -> tuple[int, int | None, int]:
             most = parse_ranged(args[at + 1], 0, INT64_MAX, "ERR MAXLEN can't be negative")
         else:
             raise syntax_error()
+    if rank == INT64_MIN:
+        # It has no opposite in 64 bits: Redis then takes every match for one late enough, and
+        # never finds that it has counted up to COUNT.
+        return -1, None if count is None else 0, most
     return rank, count, most
 
 
@@ -443,5 +447,6 @@ def _places(values: ListValue, element: bytes, rank: int, wanted: int, most: int
     """
     looked_at = enumerate(islice(values if rank > 0 else reversed(values), most))
     matches = (place for place, value in looked_at if value == element)
-    places = list(islice(matches, abs(rank) - 1, abs(rank) - 1 + wanted))
+    skipped = min(abs(rank) - 1, len(values))
+    places = list(islice(matches, skipped, skipped + wanted))
     return places if rank > 0 else [len(values) - 1 - place for place in places]
