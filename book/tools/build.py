@@ -26,6 +26,20 @@ from redislab.views.static import STATIC_PATH
 
 STATUS = "book/status.md"
 
+FRONT = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>The Redis Lab</title>
+<link rel="icon" href="_static/favicon.svg" type="image/svg+xml">
+<meta http-equiv="refresh" content="0; url={page}">
+</head>
+<body><p><a href="{page}">The Redis Lab</a></p></body>
+</html>
+"""
+"""The site's front door. Jupyter Book's own has no icon, so browsers ask for one in vain."""
+
 
 class BuildError(Exception):
     """The website cannot be built; the message says what to mend."""
@@ -111,6 +125,8 @@ def jupyter_book(root: Path, source: Path) -> Path:
         done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, check=False)
     if done.returncode or not (html / "index.html").exists():
         raise BuildError(f"Jupyter Book ended with {done.returncode}:\n\n{_complaints(log)}")
+    front = FRONT.format(page=f"{pages(root)[0]}.html")
+    (html / "index.html").write_text(front, encoding="utf-8")
     return html
 
 
