@@ -200,8 +200,9 @@ function playerBar(player) {
   const slider = html("input", {
     type: "range", min: 0, step: "any", "aria-label": "Time", class: "rl-slider",
     oninput: () => {
+      const wanted = Number(slider.value); // pausing redraws the bar, and with it the slider
       player.pause();
-      player.seekTime(Number(slider.value));
+      player.seekTime(wanted);
     },
   });
   const marks = html("div", { class: "rl-marks", "aria-hidden": "true" });
