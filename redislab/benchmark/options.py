@@ -257,9 +257,7 @@ _WITH_ARGUMENT: Mapping[str, Apply] = {
     "--tls-ciphers": _tls("ciphers"),
     "--tls-ciphersuites": _no_ciphersuites,
     "--rate": _set("rate", _positive),
-    "--arrivals": _set(
-        "arrivals", lambda text: cast("Arrivals", _one_of("poisson", "uniform")(text))
-    ),
+    "--arrivals": _set("arrivals", _one_of("poisson", "uniform")),
     "--duration": _set("duration_s", _positive),
     "--seed": _set("seed", _integer(-(1 << 63))),
     "--report": _set("report", _one_of("7.0", "4.0")),

@@ -1,0 +1,1 @@
+"""Ours beside the real programs, measured in one run, in turn; `python -m benchmarks --help`."""
