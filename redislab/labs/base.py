@@ -8,9 +8,11 @@ fault of a scenario touches.
 from __future__ import annotations
 
 import contextlib
+import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Mapping
+from asyncio import Task, create_task, sleep
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from html import escape
 from typing import Any, Self, TypeVar
 
@@ -19,9 +21,11 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from redislab import benchmark
 from redislab.labs import registry
 from redislab.labs.events import EventTable
 from redislab.labs.snapshot import NodeSnapshot, Snapshot, node_snapshot
+from redislab.labs.talk import exchange
 from redislab.wire.clitext import format_reply
 from redislab.wire.replies import Reply, ReplyParser
 from redislab.wire.requests import split_words
@@ -71,6 +75,22 @@ class Lab(ABC):
     def closed(self) -> bool:
         """Whether it is closed."""
         return not self._closer.alive
+
+    @property
+    def nodes(self) -> dict[str, NodeHandle]:
+        """The nodes by name, in the order in which they were started."""
+        return self._world.nodes
+
+    def find(self, node: Named | None = None) -> NodeHandle:
+        """A node by its name or handle; the first one for None.
+
+        Raises:
+            KeyError: there is no such node; the message names those there are.
+        """
+        name = next(iter(self.nodes)) if node is None else str(node)
+        if name not in self.nodes:
+            raise KeyError(f"no node {name!r} in this lab, only {', '.join(self.nodes)}")
+        return self.nodes[name]
 
     @property
     def world(self) -> str:
@@ -132,6 +152,15 @@ class Lab(ABC):
                 )
             self.run_for(min(LOOK_SECONDS, max(0.0, ends - self.now)))
 
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do something later, while time passes: `lab.after(5, lab.pause)`."""
+        if self.world == "sim":
+            self.run(_start_later(seconds, action))
+            return
+        timer = threading.Timer(seconds, action)
+        timer.daemon = True
+        timer.start()
+
     # -- what can be done to nodes ---------------------------------------------------------------
 
     def kill(self, node: Named) -> None:
@@ -182,6 +211,19 @@ class Lab(ABC):
     def snapshot(self) -> Any:
         """What the nodes say of themselves now."""
 
+    def _exchange(self, handle: NodeHandle, data: bytes, wait_s: float) -> bytes:
+        return self._world.run(exchange(handle, data, wait_s))
+
+    def _measure(
+        self, handle: NodeHandle, test: str | Sequence[str | bytes], options: dict[str, Any]
+    ) -> benchmark.Result:
+        """Load a node: in virtual time in `sim`, else from a process of its own."""
+        where: dict[str, Any] = {"host": handle.host, "port": handle.port}
+        settings = benchmark.settings_for(test, **(where | options))
+        if self.world == "sim":
+            return self._world.run(benchmark.coroutine(settings))
+        return benchmark.run(settings)
+
     # -- for the labs ----------------------------------------------------------------------------
 
     def _start(self, spec: NodeSpec) -> NodeHandle:
@@ -220,7 +262,7 @@ class Lab(ABC):
         state = self._world.state(handle.name)
         return node_snapshot(handle.name, handle.host, handle.port, state, info)
 
-    def _cli(self, handle: NodeHandle, command: str) -> str:
+    def _cli(self, handle: NodeHandle, command: str, password: str | None = None) -> str:
         """What redis-cli prints for one command line, sent over a connection of its own."""
         words = split_words(command.encode())
         if words is None:
@@ -228,7 +270,12 @@ class Lab(ABC):
         if not words:
             return ""
         client = self._world.client(
-            handle.name, CLIENT, protocol=2, socket_timeout=None, retry=Retry(NoBackoff(), 0)
+            handle.name,
+            CLIENT,
+            protocol=2,
+            password=password,
+            socket_timeout=None,
+            retry=Retry(NoBackoff(), 0),
         )
         with contextlib.closing(client):
             try:
@@ -237,6 +284,20 @@ class Lab(ABC):
             except (redis.RedisError, OSError) as failure:
                 return _connection_error(handle, failure)
         return format_reply(reply, words)
+
+
+# A loop holds its tasks by weak references only.
+_later_tasks: set[Task[None]] = set()
+
+
+async def _start_later(seconds: float, action: Callable[[], object]) -> None:
+    async def later() -> None:
+        await sleep(seconds)
+        action()
+
+    task = create_task(later(), name=f"after {seconds:g} s")
+    _later_tasks.add(task)
+    task.add_done_callback(_later_tasks.discard)
 
 
 def _exchange(sock: Any, words: list[bytes]) -> Reply:

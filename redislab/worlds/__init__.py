@@ -23,16 +23,24 @@ def make_world(name: str, *, seed: int = 0, **options: Any) -> World:
         name: "sim", "live" or "redis".
         seed: of everything random in it. Real time has its own mind: in `live` and `redis` the
             seed reaches what the nodes draw, and no further.
-        options: further options of that world; see its class.
+        options: further options of that world; see its class. `live` also takes `own_process`:
+            each node is then a program of its own, so that it can be measured. In the other worlds
+            that option changes nothing: `sim` has no processes, `redis` nothing else.
 
     Raises:
         ValueError: if there is no such world.
         ProgramMissingError: if `redis` finds no redis-server.
     """
+    if name != "live":
+        options.pop("own_process", None)
     if name == "sim":
         from redislab.worlds.sim.world import SimWorld
 
         return SimWorld(seed=seed, **options)
+    if name == "live" and options.pop("own_process", False):
+        from redislab.worlds.redis import OwnProcessWorld
+
+        return OwnProcessWorld(seed=seed, **options)
     if name == "live":
         from redislab.worlds.live import LiveWorld
 

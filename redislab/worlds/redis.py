@@ -56,7 +56,7 @@ class RedisWorld(RealWorld):
     name = "redis"
 
     def __init__(self, *, seed: int = 0, program: str | None = None) -> None:
-        self._program = find_program(program or "redis-server")
+        self._command = [find_program(program or "redis-server")]
         super().__init__(seed=seed)
         self._nodes: dict[str, _RedisNode] = {}
         self.directory = Path(tempfile.mkdtemp(prefix="redislab-"))
@@ -139,14 +139,15 @@ class RedisWorld(RealWorld):
             node.directory.mkdir()
             (node.directory / "redis.conf").write_text(_configuration(node))
         node.runs += 1
-        node.process = subprocess.Popen(
-            [self._program, "redis.conf"],
-            cwd=node.directory,
-            stdin=subprocess.DEVNULL,
-            stdout=(node.directory / "output").open("wb"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (node.directory / "output").open("wb") as output:
+            node.process = subprocess.Popen(
+                [*self._command, "redis.conf"],
+                cwd=node.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self._tell(f"+ {node.process.pid}")
         try:
             _wait_until_ready(node)
@@ -192,6 +193,20 @@ class RedisWorld(RealWorld):
             if self._watchdog.stdin is not None:
                 self._watchdog.stdin.close()
             self._watchdog.wait(END_SECONDS_MAX)
+
+
+class OwnProcessWorld(RedisWorld):
+    """The `live` world with a process for each node: `redislab server` where Redis would run.
+
+    For measurements: a node that shares an interpreter with its client measures how the two take
+    turns.
+    """
+
+    name = "live"
+
+    def __init__(self, *, seed: int = 0) -> None:
+        super().__init__(seed=seed, program=sys.executable)
+        self._command += ["-m", "redislab", "server"]
 
 
 def find_program(name: str) -> str:
