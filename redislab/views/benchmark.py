@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from redislab.benchmark.histogram import Histogram
 from redislab.benchmark.results import Result, Window
 from redislab.benchmark.settings import Settings, settings_for
+from redislab.benchmark.virtual import coroutine
 from redislab.views.display import View
 from redislab.views.fallback import fallback_for, line_chart_svg, table_html
 from redislab.views.recording import Frame, Json, Recorder, Recording
@@ -146,6 +147,22 @@ class Run(Protocol):
         ...
 
 
+class _VirtualRun:
+    """A run in simulated time: over as soon as it is looked at."""
+
+    def __init__(self, lab: Any, settings: Settings) -> None:
+        self._lab = lab
+        self._settings = settings
+
+    def stream(self) -> Iterator[Window]:
+        windows: list[Window] = []
+        self._lab.run(coroutine(self._settings, on_window=windows.append))
+        yield from windows
+
+    def stop(self) -> None:
+        """Nothing to stop: nobody can ask before it is over."""
+
+
 class BenchmarkDashboard(View):
     """Start and stop runs and watch them, in a notebook.
 
@@ -174,6 +191,22 @@ class BenchmarkDashboard(View):
         self._fields: dict[str, Any] = {}
         self._note: Any = None
         self._progress: Any = None
+
+    @classmethod
+    def of(cls, lab: Any, *, seconds: float = 5.0) -> BenchmarkDashboard:
+        """A dashboard for the node of a lab; in `sim` runs take no time but the lab's own."""
+        node = lab.node
+        if lab.world == "sim":
+            return cls(
+                lambda settings: _VirtualRun(lab, settings),
+                host=node.host,
+                port=node.port,
+                seconds=seconds,
+                background=False,
+            )
+        from redislab.benchmark.process import Benchmark
+
+        return cls(Benchmark, host=node.host, port=node.port, seconds=seconds)
 
     def start(
         self, test: str = "SET", *, clients: int = 50, payload: int = 3, pipeline: int = 1

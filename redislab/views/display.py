@@ -111,11 +111,15 @@ class View(ABC):
 
         if self._display_id is None:
             self._display_id = f"redislab-view-{next(_display_numbers)}"
-            shell = get_ipython()  # type: ignore[no-untyped-call]
+            shell = get_ipython()
             if shell is not None:
                 shell.events.register("post_run_cell", self._after_cell)
         self._displayed_revision = self.recorder.revision
         display(self.bundle(), raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
 
+    def refresh(self) -> None:  # noqa: B027 - most views record by themselves
+        """Record what a cell has changed, before the view is sent again."""
+
     def _after_cell(self, _result: object = None) -> None:
+        self.refresh()
         self.publish()

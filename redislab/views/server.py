@@ -9,18 +9,20 @@ Field names are those of the INFO command (sections clients, memory, stats and k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from threading import Event as Flag
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from redislab.views.display import View
 from redislab.views.fallback import fallback_for, last_frame_table, line_chart_svg
 from redislab.views.recording import Json, Recorder, Recording
+from redislab.worlds.base import Event
 
 SAMPLE_EVERY = 0.25  # seconds between two frames while time passes
 STEPS_MAX = 400  # frames of one `run_for`: a long wait is sampled more coarsely
+LIFE = ("start", "kill", "pause", "resume", "stop", "crash")  # events that say how a node is
 KEYS_AT_ONCE = 1000  # what the button writes
 
 
@@ -54,6 +56,15 @@ def keys_in(info: Mapping[str, Any]) -> int:
         for name, value in info.items()
         if name.startswith("db") and name[2:].isdigit() and isinstance(value, Mapping)
     )
+
+
+def latest(events: Iterable[Event], node: str | None, kinds: Sequence[str]) -> str:
+    """The kind of the last event of these kinds (of this node, if one is named); "" for none."""
+    last = ""
+    for event in events:
+        if event.kind in kinds and (node is None or event.node == node):
+            last = event.kind
+    return last
 
 
 def state_from_info(
@@ -90,15 +101,14 @@ def state_from_info(
 class ServerWatch:
     """Watches the node of a lab and does what the view's buttons say.
 
-    `lab` is any lab with one node (`lab.node`); `info` returns the node's INFO as a mapping, or
-    None where no answer came.
+    `lab` is any lab with one node; `info` returns the node's INFO as a mapping, or None where no
+    answer came.  How the node is otherwise (paused, cut off) is told by the lab's events.
     """
 
     def __init__(self, lab: Any, *, info: Callable[[], Mapping[str, Any] | None]) -> None:
         self.lab = lab
         self._info = info
-        self._paused = False
-        self._cut = False
+        self._lock = Lock()  # the thread that watches and the cell that acts both take frames
         self._keys_written = 0
         self._writer: Any = None
         self._state = ServerState()
@@ -114,8 +124,9 @@ class ServerWatch:
 
     def sample(self) -> None:
         """Record a frame now."""
-        self.recorder.take_events(self.lab.events)
-        self.recorder.sample()
+        with self._lock:
+            self.recorder.take_events(self.lab.events)
+            self.recorder.sample()
 
     def write_keys(self, count: int = KEYS_AT_ONCE, size: int = 100) -> None:
         """Write `count` new keys with values of `size` bytes, in pipelines, and record the growth.
@@ -139,28 +150,23 @@ class ServerWatch:
 
     def restart(self) -> None:
         """Start it again at the same address."""
-        self._paused = False
         self._do(self.lab.restart)
 
     def pause(self) -> None:
         """Let the process stand still."""
-        self._paused = True
         self._do(self.lab.pause)
 
     def resume(self) -> None:
         """Let it go on."""
-        self._paused = False
         self._do(self.lab.resume)
 
     def cut(self) -> None:
         """Cut the clients off from the node."""
-        self._cut = True
         self.lab.cut("client", self.lab.node)
         self.sample()
 
     def heal(self) -> None:
         """Undo the cut."""
-        self._cut = False
         self.lab.heal()
         self.sample()
 
@@ -178,15 +184,16 @@ class ServerWatch:
 
     def _sample(self) -> dict[str, Json]:
         now = self.lab.now
-        info = None if self._paused else self._info()
+        paused = latest(self.recorder.events, str(self.lab.node), LIFE) == "pause"
+        info = None if paused else self._info()
         if info is not None:
             told = state_from_info(info, before=self._state, seconds=now - self._asked_at)
             self._state = told
             self._asked_at = now
         plain = asdict(self._state)
-        plain["up"] = info is not None or self._paused
-        plain["paused"] = self._paused
-        plain["cut"] = self._cut
+        plain["up"] = info is not None or paused
+        plain["paused"] = paused
+        plain["cut"] = latest(self.recorder.events, None, ("cut", "heal")) == "cut"
         if info is None:
             plain["ops"] = 0.0
         if not plain["up"]:
@@ -215,6 +222,11 @@ class ServerView(View):
         """Take no more frames; what was recorded stays on show."""
         self._closed.set()
         self.publish()
+
+    def refresh(self) -> None:
+        """Take a frame after a cell that did something to the lab itself."""
+        if not self._closed.is_set() and not self.watch.lab.closed:
+            self.watch.sample()
 
     def controls(self) -> list[Any]:
         """Buttons for everything that can be done to the node."""
@@ -261,7 +273,7 @@ class ServerView(View):
             self._status.value = ""
 
     def _keep_sampling(self) -> None:
-        while not self._closed.wait(SAMPLE_EVERY):
+        while not self._closed.wait(SAMPLE_EVERY) and not self.watch.lab.closed:
             try:
                 self.watch.sample()
             except Exception:  # the lab was closed between two frames

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
 from redislab.views.fallback import cell_text, table_html
-from redislab.worlds.base import Event
 
 
 @dataclass(frozen=True)
@@ -78,32 +77,3 @@ class Table:
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         printer.text(str(self))
-
-
-class EventsTable(Sequence[Event]):
-    """The events of a lab: a list to programs, a table to readers."""
-
-    def __init__(self, events: Iterable[Event]) -> None:
-        self._events = tuple(events)
-
-    def __len__(self) -> int:
-        return len(self._events)
-
-    def __getitem__(self, at: Any) -> Any:
-        return self._events[at]
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
-
-    @property
-    def table(self) -> Table:
-        """The events as a table; times in seconds since the lab began."""
-        rows = tuple(
-            (f"{event.time:.3f}", event.node, event.kind, event.detail) for event in self._events
-        )
-        return Table(("time (s)", "node", "event", "detail"), rows)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()

@@ -3,8 +3,7 @@
 import pytest
 
 from redislab.views.predict import check, predict
-from redislab.views.tables import EventsTable, Table
-from redislab.worlds.base import Event
+from redislab.views.tables import Table
 
 
 def test_without_a_reader_the_check_says_so_and_tells_the_answer():
@@ -56,7 +55,3 @@ def test_tables_read_well_as_text_and_as_html():
     assert "a&lt;b" in table._repr_html_()
     with pytest.raises(ValueError, match="a row of 1 cells"):
         Table(("a", "b"), ((1,),))
-    events = EventsTable([Event(1.5, "redis-1", "kill", "SIGKILL")])
-    assert events[0].kind == "kill"
-    assert "1.500" in str(events)
-    assert "SIGKILL" in events._repr_html_()
