@@ -168,7 +168,7 @@ def _protocol(c: Client, args: list[bytes]) -> Reply:
     if make is None:
         raise CommandError(
             "ERR Wrong protocol type name. Please use one of the following: string|integer|double|"
-            "null|array|set|map|attrib|push|verbatim|true|false"
+            "bignum|null|array|set|map|attrib|push|verbatim|true|false"
         )
     return make()
 

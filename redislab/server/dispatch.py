@@ -67,7 +67,7 @@ def find(client: Client, args: list[bytes]) -> Entry:
         chosen = entry.subcommands.get(args[1].lower())
         if chosen is None:
             client.executing = entry
-            shown = args[1][:_SHOWN_BYTES].decode("utf-8", "surrogateescape")
+            shown = _text(args[1][:_SHOWN_BYTES])
             typed = args[0].upper().decode("utf-8", "surrogateescape")
             message = f"ERR unknown subcommand '{shown}'. Try {typed} HELP."
             raise CommandError(message)
@@ -136,6 +136,11 @@ def _unknown_command(args: list[bytes]) -> str:
         if len(shown) >= _SHOWN_BYTES:
             break
         room = _SHOWN_BYTES - len(shown)
-        shown += f"'{argument[:room].decode('utf-8', 'surrogateescape')}' "
-    name = args[0][:_SHOWN_BYTES].decode("utf-8", "surrogateescape")
+        shown += f"'{_text(argument[:room])}' "
+    name = _text(args[0][:_SHOWN_BYTES])
     return f"ERR unknown command '{name}', with args beginning with: {shown}"
+
+
+def _text(word: bytes) -> str:
+    """A word as an error message shows it: up to the first null, for messages are C strings."""
+    return word.partition(b"\0")[0].decode("utf-8", "surrogateescape")

@@ -10,9 +10,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from redislab.engine.errors import CommandError
+from redislab.engine.arguments import parse_ranged
 from redislab.engine.table import Reply, command
-from redislab.server.arguments import integer_argument
+from redislab.engine.values import INT64_MAX
 from redislab.server.help import help_reply, unknown_form
 from redislab.server.monitor import shown
 from redislab.wire.resp import OK, array, bulk, bulks, integer
@@ -101,9 +101,9 @@ def slowlog_get(c: Client, args: list[bytes]) -> Reply:
     entries = c.node.slowlog.entries
     count = 10
     if len(args) == 3:
-        count = integer_argument(args[2])
-        if count < -1:
-            raise CommandError("ERR count should be greater than or equal to -1")
+        count = parse_ranged(
+            args[2], -1, INT64_MAX, "ERR count should be greater than or equal to -1"
+        )
         if count == -1:
             count = len(entries)
     replies = []
