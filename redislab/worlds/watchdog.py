@@ -28,8 +28,11 @@ def main() -> None:
     pids: dict[int, None] = {}
     directories: dict[str, None] = {}
     pending = b""
-    while os.getppid() == parent:
+    while True:
+        # What was written is read first: the parent may be gone before this has begun.
         if not select.select([0], [], [], LOOK_SECONDS)[0]:
+            if os.getppid() != parent:
+                break
             continue
         data = os.read(0, 4096)
         if not data:
