@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from redislab.views.benchmark import BenchmarkDashboard
-    from redislab.views.predict import Prediction, check, predict
+    from redislab.views.predictions import Prediction, check, predict
     from redislab.views.recording import Frame, Recorder, Recording
     from redislab.views.server import ServerView, ServerWatch
     from redislab.views.static import page_html, recording_html
@@ -37,17 +37,17 @@ __all__ = [
 _HOMES = {
     "BenchmarkDashboard": "benchmark",
     "Frame": "recording",
-    "Prediction": "predict",
+    "Prediction": "predictions",
     "Recorder": "recording",
     "Recording": "recording",
     "ServerView": "server",
     "ServerWatch": "server",
     "Table": "tables",
     "WireView": "wire",
-    "check": "predict",
+    "check": "predictions",
     "explain": "wire",
     "page_html": "static",
-    "predict": "predict",
+    "predict": "predictions",
     "recording_html": "static",
 }
 

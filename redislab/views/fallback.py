@@ -19,8 +19,8 @@ _HOMES = {
     "server": "redislab.views.server",
     "wire": "redislab.views.wire",
     "benchmark": "redislab.views.benchmark",
-    "predict": "redislab.views.predict",
-    "check": "redislab.views.predict",
+    "predict": "redislab.views.predictions",
+    "check": "redislab.views.predictions",
 }
 
 _CHART_WIDTH, _CHART_HEIGHT, _CHART_MARGIN = 640, 180, 8

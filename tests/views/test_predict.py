@@ -2,7 +2,7 @@
 
 import pytest
 
-from redislab.views.predict import check, predict
+from redislab.views.predictions import check, predict
 from redislab.views.tables import Table
 
 
@@ -55,3 +55,12 @@ def test_tables_read_well_as_text_and_as_html():
     assert "a&lt;b" in table._repr_html_()
     with pytest.raises(ValueError, match="a row of 1 cells"):
         Table(("a", "b"), ((1,),))
+
+
+def test_no_module_hides_a_public_name():
+    import redislab.views
+    import redislab.views.predictions
+
+    assert callable(redislab.views.predict)
+    modules = set(redislab.views._HOMES.values())
+    assert modules.isdisjoint(redislab.views.__all__)

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from redislab.views.predict import check, predict
+from redislab.views.predictions import check, predict
 from redislab.views.recording import Frame, Recording
 from redislab.views.server import ServerState, state_from_info
 from redislab.views.static import page_html, recording_html
