@@ -10,14 +10,18 @@ Run as `python -m redislab.benchmark.worker`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sys
 from typing import Any
 
+from redislab.benchmark.clients import Refresh
+from redislab.benchmark.cluster import masters
 from redislab.benchmark.generator import generate
 from redislab.benchmark.results import Window
-from redislab.benchmark.settings import BenchmarkError, Settings
+from redislab.benchmark.settings import BenchmarkError, Node, Settings
 
 STDIN, STDOUT = 0, 1
 
@@ -28,7 +32,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         settings = Settings.from_dict(json.loads(_read_line()))
-        result = generate(settings, _send_window, control=STDIN)
+        refresh = _refresher(settings) if settings.nodes else None
+        result = generate(settings, _send_window, refresh=refresh, control=STDIN)
         _send({"result": result.to_dict() | {"windows": []}})
     except BenchmarkError as error:
         _send({"error": [type(error).__name__, str(error)]})
@@ -36,6 +41,21 @@ def main() -> int:
     except BrokenPipeError:
         return 1
     return 0
+
+
+def _refresher(settings: Settings) -> Refresh:
+    """Asks the nodes of a cluster, one after the other, for the masters of now."""
+
+    def refresh(error: str) -> tuple[Node, ...]:
+        sys.stderr.write(
+            f"WARNING: Cluster slots configuration changed ({error}), fetching new one...\n"
+        )
+        for node in settings.nodes:
+            with contextlib.suppress(BenchmarkError):
+                return masters(settings, node)
+        return ()
+
+    return refresh
 
 
 def _send_window(window: Window) -> None:
