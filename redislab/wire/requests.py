@@ -13,6 +13,7 @@ the authority.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 try:
@@ -28,6 +29,9 @@ UNAUTHENTICATED_BULK_MAX: Final = 16384
 INLINE_MAX: Final = 64 * 1024
 BULK_MAX_DEFAULT: Final = 512 * 1024 * 1024
 
+# hiredis makes room for the whole array as soon as it reads its length: a client that announces
+# a billion arguments must not get there.
+_MANY_ARGUMENTS = re.compile(rb"\*[0-9]{6}").search
 _HEX = b"0123456789abcdefABCDEF"
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
 
@@ -198,7 +202,7 @@ def _parse_whole(data: bytes) -> list[list[bytes]] | None:
     is among them. A payload that contains line ends may break the count: the other parser then
     does the work, to the same result.
     """
-    if data[:1] != b"*":
+    if data[:1] != b"*" or _MANY_ARGUMENTS(data):
         return None
     reader = Reader()
     reader.feed(data)

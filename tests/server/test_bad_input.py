@@ -55,6 +55,12 @@ def answer_to(address: Address, data: bytes) -> bytes:
         return received
 
 
+def read_all(wire: Wire, count: int) -> None:
+    """Read so many replies."""
+    for _ in range(count):
+        wire.read()
+
+
 @pytest.mark.redis
 @pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE.keys())
 def test_garbage_gets_the_answer_of_redis(data: bytes, real: Address, ours: Address) -> None:
@@ -91,7 +97,6 @@ def test_a_slow_reader_is_closed_and_nobody_else(ours: Address) -> None:
         for _ in range(60):
             slow.send(b"GET", b"big")
         with pytest.raises(OSError):  # noqa: PT011 - reset or closed, as the kernel likes
-            for _ in range(60):
-                slow.read()
+            read_all(slow, 60)
         assert other.call(b"PING").text == b"PONG"
         other.call(b"CONFIG", b"SET", b"client-output-buffer-limit", b"normal 0 0 0")
