@@ -60,6 +60,7 @@ class Driver:
         self.loop = loop
         self.random = random
         self._process = process
+        self._waiting = 0  # how many calls of `wait` are under way
 
     def context(self) -> Context:
         """A context in which code belongs to the host."""
@@ -77,17 +78,24 @@ class Driver:
             loop._horizon = loop.now + loop.patience_seconds
         else:
             timer = loop.kernel_timer(loop.now + seconds, self._over, None)
+        self._waiting += 1
         try:
             while not ready() and not (timer is not None and timer.when() <= loop.now):
                 loop.run_forever()
         finally:
+            self._waiting -= 1
             loop._horizon = horizon
             if timer is not None:
                 timer.cancel()
 
     def wake(self) -> None:
-        """What somebody waits for may have come."""
-        self.loop.stop()
+        """What somebody waits for may have come.
+
+        An idle connection hears from a killed node too: then nobody waits, and the loop may be
+        running for somebody else, whom stopping it would cut short.
+        """
+        if self._waiting:
+            self.loop.stop()
 
     def _over(self, _: object) -> None:
         self.loop.stop()
