@@ -73,3 +73,14 @@ def test_the_dashboard_runs_and_keeps_the_runs_side_by_side(world):
     ]
     assert {frame.state["run"] for frame in recording.frames} == {0, 1}
     assert recording.frames[-1].state["requests"] > 0
+
+
+def test_a_dashboard_in_simulated_time_runs_after_a_kill():
+    # Idle clients hear of the kill while the load runs; that must not cut the load short.
+    with SingleLab(world="sim", seed=1) as lab:
+        lab.client().ping()
+        lab.kill()
+        lab.restart()
+        dashboard = BenchmarkDashboard.of(lab, seconds=0.2)
+        dashboard.start("GET", clients=3)
+    assert dashboard.recording.frames[-1].state["elapsed"] == pytest.approx(0.2, abs=0.02)
