@@ -114,7 +114,7 @@ class _Load:
             self._unanswered += len(self._due)
             for task in (*tasks, stopping, ticking):
                 task.cancel()
-            await asyncio.gather(*tasks, stopping, ticking, return_exceptions=True)
+            await asyncio.gather(*tasks, everything, stopping, ticking, return_exceptions=True)
             for connection in connections:
                 connection.close()
         return self._result(limit)
