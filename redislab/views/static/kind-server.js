@@ -53,9 +53,9 @@ export default function create({ svg, html, format, ticks }) {
       svg("text", { x: x + 30, y: 86, style: "font-weight: 600" }, meta.node ?? "redis"),
       svg("text", { x: x + width - 14, y: 86, "text-anchor": "end", style: `fill: ${color}` }, word),
       svg("text", { x: x + 16, y: 122, class: "rl-big", opacity: faded }, format.count(state.keys)),
-      svg("text", { x: x + 16, y: 139, class: "rl-small" }, state.keys === 1 ? "key" : "keys"),
+      svg("text", { x: x + 16, y: 139, class: "rl-small rl-inside" }, state.keys === 1 ? "key" : "keys"),
       svg("text", { x: x + width / 2 + 8, y: 122, class: "rl-big", opacity: faded }, format.count(state.ops)),
-      svg("text", { x: x + width / 2 + 8, y: 139, class: "rl-small" }, "commands a second"),
+      svg("text", { x: x + width / 2 + 8, y: 139, class: "rl-small rl-inside" }, "commands a second"),
     ];
   }
 

@@ -92,9 +92,10 @@ function ticks(top, many = 3, base = 10) {
 const path = (points) =>
   points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
 
-const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+const kit = { svg, html, format, ticks, path };
 
-const kit = { svg, html, format, ticks, path, calm };
+// Nothing moves until the reader presses play; what glides between two frames is CSS, which leaves
+// it to readers who have not asked for less motion.
 
 // ---- the player ------------------------------------------------------------------------------
 
