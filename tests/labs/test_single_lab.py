@@ -122,7 +122,7 @@ def test_shutdown_is_noticed(lab):
 
 
 def test_the_log_can_be_read(lab):
-    lab.wait_until(lambda _: "Ready to accept connections" in lab.log(lab.node), timeout=5)
+    assert lab.wait_until(lambda _: "Ready to accept" in lab.log(lab.node), timeout=5).node.up
 
 
 def test_an_unknown_node_names_the_known_ones(lab):
