@@ -115,6 +115,9 @@ class Relay:
         self._connections[task] = None
         try:
             await self._connect(near_reader, near_writer)
+        except asyncio.CancelledError:
+            # `stop` ends it, and nobody is above this; asyncio 3.12.1 would log a cancelled one.
+            pass
         finally:
             self._connections.pop(task, None)
             near_writer.transport.abort()
