@@ -13,6 +13,7 @@ answers Python values: `encode` puts them on the wire.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +116,15 @@ class _Commands(StreamsCommandsMixin):
         self._db: Any = _View(keyspace)
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A consumer of a group of a stream, by name."""
+
+    key: bytes
+    group: bytes
+    consumer: bytes
+
+
 def call(c: Caller, name: str, arguments: list[bytes]) -> Any:
     """Run a command of fakeredis on the client's keyspace.
 
@@ -143,6 +153,32 @@ def call(c: Caller, name: str, arguments: list[bytes]) -> Any:
         raise CommandError(failed.value.replace("ERR BUSYGROUP", "BUSYGROUP")) from None
     for item in items:
         _write_back(c.db, item)
+    return reply
+
+
+def call_as(
+    c: Caller,
+    member: Member,
+    name: str,
+    arguments: list[bytes],
+    given: Callable[[Any], object] = bool,
+) -> Any:
+    """`call` for a consumer of a group, who joins it unless the reply gives nothing.
+
+    Args:
+        c: the client.
+        member: the consumer; the stream and the group exist.
+        name: the command, as for `call`.
+        arguments: what follows the name.
+        given: tells of a reply whether it gives the consumer anything.
+    """
+    consumers = c.db.values[member.key].group_get(member.group).consumers
+    known = member.consumer in consumers
+    reply = call(c, name, arguments)
+    if not known and given(reply):
+        c.db.changed(member.key, b"xgroup-createconsumer")
+    elif not known:
+        consumers.pop(member.consumer, None)
     return reply
 
 

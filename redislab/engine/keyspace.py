@@ -76,6 +76,26 @@ class Engine:
         self.saves += 1
 
 
+class ToldValues(dict[bytes, Any]):
+    """The values of a database, telling of every key that is added.
+
+    It costs time at every write, so a database has one only while somebody listens.
+    """
+
+    __slots__ = ("database", "on_new")
+
+    def __init__(self, database: Keyspace, on_new: Callable[[Keyspace, bytes], None]) -> None:
+        super().__init__(database.values)
+        self.database = database
+        self.on_new = on_new
+
+    def __setitem__(self, key: bytes, value: Any) -> None:
+        is_new = key not in self
+        super().__setitem__(key, value)
+        if is_new:
+            self.on_new(self.database, key)
+
+
 class Keyspace:
     """One numbered database of an engine."""
 
@@ -288,12 +308,19 @@ class Keyspace:
                 for key in {**self.values, **other.values}:
                     database.touched(key, 0)
         self.values, other.values = other.values, self.values
+        for database in (self, other):
+            if isinstance(database.values, ToldValues):
+                database.values.database = database
         self.expires, other.expires = other.expires, self.expires
         self.to_sample, other.to_sample = other.to_sample, self.to_sample
         self.average_ttl_ms, other.average_ttl_ms = other.average_ttl_ms, self.average_ttl_ms
         for database in (self, other):
             for key in database.awaited:
                 database.signal_ready(key)
+
+    def tell_new(self, on_new: Callable[[Keyspace, bytes], None] | None) -> None:
+        """Call this from now on with every key that is added; None for nobody."""
+        self.values = dict(self.values) if on_new is None else ToldValues(self, on_new)
 
     # -- expiry --------------------------------------------------------------------------------
 

@@ -71,8 +71,11 @@ def xgroup_createconsumer(c: Caller, args: list[bytes]) -> Reply:
 def xgroup_delconsumer(c: Caller, args: list[bytes]) -> Reply:
     """XGROUP DELCONSUMER key group consumer: how many entries it still had to acknowledge."""
     _existing_stream(c, args[2])
+    group = c.db.values[args[2]].group_get(args[3])
+    known = group is not None and args[4] in group.consumers
     pending = fake.call(c, "xgroup delconsumer", args[2:])
-    c.db.changed(args[2], b"xgroup-delconsumer")
+    if known:
+        c.db.changed(args[2], b"xgroup-delconsumer")
     return integer(int(pending))
 
 
@@ -95,7 +98,7 @@ def xack(c: Caller, args: list[bytes]) -> Reply:
         fake.parse_id(entry)
     acknowledged = fake.call(c, "xack", args[1:])
     if acknowledged:
-        c.db.changed(args[1], b"xack", acknowledged)
+        c.engine.dirty += acknowledged
     return integer(acknowledged)
 
 
@@ -196,8 +199,9 @@ def xclaim(c: Caller, args: list[bytes]) -> Reply:
             shown = args[position].decode("utf-8", "surrogateescape")
             message = f"ERR Unrecognized XCLAIM option '{shown}'"
             raise CommandError(message)
-    reply = fake.call(c, "xclaim", [*args[1:4], b"%d" % min_idle, *ids, *options])
-    c.db.changed(args[1], b"xclaim", len(reply))
+    words = [*args[1:4], b"%d" % min_idle, *ids, *options]
+    reply = fake.call_as(c, fake.Member(*args[1:4]), "xclaim", words)
+    c.engine.dirty += len(reply)
     return bulks(reply) if just_ids else fake.encode_entries(reply, c.resp)
 
 
@@ -222,7 +226,9 @@ def xautoclaim(c: Caller, args: list[bytes]) -> Reply:
             raise syntax_error()
     _group(c, args)
     words = [*args[1:4], b"%d" % min_idle, b"%d-%d" % start, b"COUNT", b"%d" % count, *options]
-    cursor, claimed, deleted = fake.call(c, "xautoclaim", words)
-    c.db.changed(args[1], b"xautoclaim", len(claimed) + len(deleted))
+    cursor, claimed, deleted = fake.call_as(
+        c, fake.Member(*args[1:4]), "xautoclaim", words, given=lambda reply: reply[1]
+    )
+    c.engine.dirty += len(claimed) + len(deleted)
     entries = bulks(claimed) if options else fake.encode_entries(claimed, c.resp)
     return array([bulk(cursor), entries, bulks(deleted)])

@@ -281,12 +281,13 @@ def _serve(c: Caller, read: _Read, keys: tuple[bytes, ...]) -> bytes | None:
         else:
             grouping = [b"GROUP", read.group, read.consumer]
             noack = [b"NOACK"] if read.noack else []
-            entries = fake.call(c, "xreadgroup", grouping + noack + words)
+            member = fake.Member(key, read.group, read.consumer)
+            entries = fake.call_as(c, member, "xreadgroup", grouping + noack + words)
         if not entries:
             continue
         found[key] = entries[key]
         if read.group is not None:
-            c.db.changed(key, b"xreadgroup", 1)
+            c.engine.dirty += 1
             _send_on_reading(c, read, key, entries[key] if after == b">" else [])
     if not found:
         return None

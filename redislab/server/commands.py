@@ -138,6 +138,7 @@ FAMILIES = (
     "debug",
     "scripting",
     "functions",
+    "streamhelp",
 )
 
 

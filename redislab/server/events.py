@@ -51,7 +51,7 @@ class Events:
         self.node = node
         self.by_key = self.by_event = False
         self.classes: frozenset[str] = frozenset()
-        self._listening = False
+        self._listening = self._tells_new = False
 
     def configure(self, letters: str) -> None:
         """Follow `notify-keyspace-events`."""
@@ -65,6 +65,11 @@ class Events:
         elif self._listening and not wanted:
             observers.remove(self.tell)
         self._listening = wanted
+        tells_new = "n" in self.classes
+        if tells_new != self._tells_new:
+            self._tells_new = tells_new
+            for database in self.node.engine.databases:
+                database.tell_new(self._tell_new if tells_new else None)
         self.node.tells_misses = "m" in self.classes
         self.node.refresh()
 
@@ -77,6 +82,9 @@ class Events:
             publish(b"__keyspace@%d__:%b" % (db.index, key), event)
         if self.by_event:
             publish(b"__keyevent@%d__:%b" % (db.index, event), key)
+
+    def _tell_new(self, db: Keyspace, key: bytes) -> None:
+        self.tell(db, b"new", key)
 
     def tell_misses(self, client: Client, entry: Entry, args: list[bytes]) -> None:
         """Publish `keymiss` for the keys that a reading command did not find."""

@@ -16,7 +16,9 @@ from redislab.engine.errors import CommandError, syntax_error
 from redislab.engine.table import Reply, command
 from redislab.server import dispatch, gates
 from redislab.server.client import Client
+from redislab.server.help import help_reply
 from redislab.server.lua import Lua, ScriptError
+from redislab.server.monitor import feed
 from redislab.wire.resp import OK, array, bulk, error, integer
 
 if TYPE_CHECKING:
@@ -147,6 +149,21 @@ def _read_shebang(body: bytes) -> tuple[frozenset[str], bytes]:
     return frozenset(flags), b"\n" + rest
 
 
+_HELP = (
+    ("DEBUG (YES|SYNC|NO)", "Debug the scripts that follow, or stop that: only NO is built here."),
+    ("EXISTS <sha1> [<sha1> ...]", "Tell for each digest whether its script is known."),
+    (
+        "FLUSH [ASYNC|SYNC]",
+        (
+            "Forget all scripts. How, unless it is said here, is up to the directive\n"
+            "lazyfree-lazy-user-flush:\n"
+            "* ASYNC: free their memory by and by.\n"
+            "* SYNC: free it before the reply."
+        ),
+    ),
+    ("KILL", "End the script that runs."),
+    ("LOAD <script>", "Remember a script without running it; the reply is its digest."),
+)
 _FLAGS = {"no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"}
 
 
@@ -155,6 +172,8 @@ def evaluate(c: Client, args: list[bytes]) -> Reply:
     """EVAL script numkeys key ... arg ..., and the same by the SHA-1 of a loaded script."""
     name = args[0].lower()
     scripts = c.node.scripts
+    if c.node.monitors:  # to be seen before what the script calls
+        feed(c.node, c, args)
     count = parse_int(args[2])
     if count > len(args) - 3:
         message = "ERR Number of keys can't be greater than number of args"
@@ -195,6 +214,23 @@ def script_flush(c: Client, args: list[bytes]) -> Reply:
         raise CommandError(message)
     c.node.scripts.cache.clear()
     return OK
+
+
+@command("script|debug")
+def script_debug(c: Client, args: list[bytes]) -> Reply:
+    """SCRIPT DEBUG YES|SYNC|NO: there is no debugger of scripts here, so NO is all it can do."""
+    mode = args[2].upper()
+    if mode not in {b"YES", b"SYNC", b"NO"}:
+        raise CommandError("ERR Use SCRIPT DEBUG YES/SYNC/NO")
+    if mode != b"NO":
+        raise CommandError("ERR the debugger of scripts is not built in redislab")
+    return OK
+
+
+@command("script|help")
+def script_help(c: Client, args: list[bytes]) -> Reply:
+    """SCRIPT HELP."""
+    return help_reply("SCRIPT", _HELP)
 
 
 @command("script|kill")
