@@ -9,7 +9,8 @@
 
 The line form runs one command and prints what redis-cli prints. The cell form runs a command a
 line, on the node that its first line names, over one connection, and shows each command behind the
-prompt. Both speak to the lab of the notebook: the variable `lab` if it holds an open one, else the one opened last.
+prompt. Both speak to the lab of the notebook: the variable `lab` if it holds an open one, else the
+one opened last.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ async def _ask(talk: Talk, command: str) -> str:
     try:
         return format_reply(await talk.ask(words), words)
     except (OSError, TimeoutError) as failure:
-        return f"Error: {failure or 'no answer'}"
+        return f"Error: {str(failure) or 'no answer'}"
 
 
 def find_lab(namespace: dict[str, object]) -> Lab:

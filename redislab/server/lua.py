@@ -146,7 +146,7 @@ class ScriptError(Exception):
         self.line = line
 
 
-class _Failure(Exception):
+class _HostError(Exception):
     """Crosses from a function of ours into Lua, with the table of the error."""
 
 
@@ -278,7 +278,7 @@ class Lua:
 
     def _problem(self, raised: BaseException) -> Any:
         """The table of an error that a function of ours raised."""
-        if isinstance(raised, _Failure):
+        if isinstance(raised, _HostError):
             return raised.args[0]
         return self._table({b"err": b"ERR " + str(raised).encode()})
 
@@ -382,7 +382,7 @@ def _raising(function: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
     def call(*arguments: Any) -> Any:
         failed, *values = function(*arguments)
         if failed:
-            raise _Failure(values[0])
+            raise _HostError(values[0])
         return values[0] if len(values) == 1 else tuple(values)
 
     return call

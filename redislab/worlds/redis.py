@@ -263,10 +263,10 @@ def _wait_until_ready(node: _RedisNode) -> None:
                 break
             try:
                 probe.ping()
+            except (redis.AuthenticationError, redis.ResponseError):
+                return  # It asks for a password, so it is there.
             except (redis.ConnectionError, redis.TimeoutError):
                 time.sleep(READY_STEP_SECONDS)
-            except redis.ResponseError:
-                return  # It asks for a password, so it is there.
             else:
                 return
     ended = process.returncode
