@@ -1,0 +1,128 @@
+"""Runs units of Redis's own test suite, which is written in Tcl, against a server that listens.
+
+The suite comes with Redis's sources (Debian's source package `redis`). It is run in its external
+mode: it starts no servers of its own and leaves out what needs them. Each run has a folder to
+itself, made of links into the sources, so that runs may go on side by side and the sources stay as
+they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers import HOST
+
+SOURCE_VARIABLE = "REDISLAB_REDIS_SOURCE"
+SOURCE_FOLDER = Path(__file__).parents[2] / "_build" / "redis-source"
+PROGRAMS = ("server", "cli", "benchmark", "sentinel", "check-aof", "check-rdb")
+
+# The suite's own processes talk to each other over a port just below a base port; each run gets a
+# base port of its own, and looks at the ports in between by itself.
+FIRST_BASE_PORT = 21111
+PORTS_PER_RUN = 64
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+_OUTCOME = re.compile(
+    r"^\[(ok|err|exception)\]: (.*?)(?: \(\d+ ms\)| in tests/\S+\.tcl)?$", re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of a unit said.
+
+    Attributes:
+        passed: names of the tests that passed, in the order they ran.
+        failed: names of those that did not.
+        finished: whether the unit came to its end in time.
+        output: everything the suite printed, without colors.
+    """
+
+    passed: tuple[str, ...]
+    failed: tuple[str, ...]
+    finished: bool
+    output: str
+
+
+def find_source() -> Path | None:
+    """The folder of Redis's sources, or None if they are not here."""
+    named = os.environ.get(SOURCE_VARIABLE)
+    folders = [Path(named)] if named else sorted(SOURCE_FOLDER.glob("redis-*/"))
+    return next((folder for folder in folders if (folder / "runtest").is_file()), None)
+
+
+def run_unit(source: Path, unit: str, port: int, run: int, timeout_s: float) -> Outcome:
+    """Run one unit, such as `unit/type/string`, against the server at a port.
+
+    Args:
+        source: the folder of Redis's sources.
+        unit: the unit's name.
+        port: where the server listens.
+        run: a number that no other run at the same time has.
+        timeout_s: how long the unit may take, in seconds; then it is ended.
+    """
+    base_port = FIRST_BASE_PORT + PORTS_PER_RUN * run
+    with _work_folder(source) as folder, (folder / "output").open("w+b") as sink:
+        process = subprocess.Popen(
+            [
+                *("./runtest", "--host", HOST, "--port", str(port), "--baseport", str(base_port)),
+                *("--durable", "--tags", "-slow", "--single", unit),
+            ],
+            cwd=folder,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            process.wait(timeout_s)
+            finished = True
+        except subprocess.TimeoutExpired:
+            finished = False
+        finally:
+            # The suite's own clients are in the same process group.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        sink.seek(0)
+        return read_outcome(sink.read().decode(errors="replace"), finished=finished)
+
+
+def read_outcome(output: str, *, finished: bool) -> Outcome:
+    """Read what the suite printed. A test that failed once has failed, whatever else it did."""
+    plain = _ESCAPES.sub("", output)
+    outcomes: dict[str, bool] = {}
+    for status, name in _OUTCOME.findall(plain):
+        outcomes[name] = outcomes.get(name, True) and status == "ok"
+    return Outcome(
+        passed=tuple(name for name, ok in outcomes.items() if ok),
+        failed=tuple(name for name, ok in outcomes.items() if not ok),
+        finished=finished and "[exception]" not in plain,
+        output=plain,
+    )
+
+
+@contextlib.contextmanager
+def _work_folder(source: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="redislab-tcl-") as name:
+        folder = Path(name)
+        for part in ("tests/tmp", "src"):
+            (folder / part).mkdir(parents=True)
+        (folder / "runtest").symlink_to(source / "runtest")
+        for entry in sorted((source / "tests").iterdir()):
+            if entry.name != "tmp":
+                (folder / "tests" / entry.name).symlink_to(entry)
+        for program in PROGRAMS:
+            installed = shutil.which(f"redis-{program}")
+            if installed is not None:
+                (folder / "src" / f"redis-{program}").symlink_to(installed)
+        yield folder
