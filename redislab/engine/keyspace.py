@@ -260,6 +260,8 @@ class Keyspace:
         self.expires.pop(key, None)
         if self.accessed is not None:
             self.accessed.pop(key, None)
+        if key in self.awaited:
+            self.signal_ready(key)  # who waits as a consumer of a group is told of its end
         return self.values.pop(key, None) is not None
 
     def remove_if_empty(self, key: bytes) -> None:

@@ -318,11 +318,8 @@ def _serve_waiting(c: Caller, read: _Read, key: bytes) -> bytes | None:
     value = c.db.lookup(key)
     if read.group is None:
         return _serve(c, read, (key,)) if type(value) is Stream else None
-    if value is None:
-        message = "UNBLOCKED the stream key no longer exists"
-        raise CommandError(message)
     if type(value) is not Stream:
-        message = "WRONGTYPE Operation against a key holding the wrong kind of value"
+        message = "UNBLOCKED the stream key no longer exists"
         raise CommandError(message)
     if value.group_get(read.group) is None:
         message = "NOGROUP the consumer group this client was blocked on no longer exists"
