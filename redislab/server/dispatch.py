@@ -93,6 +93,8 @@ def execute(client: Client, entry: Entry, args: list[bytes]) -> Reply:
     entry.times.append(elapsed)
     if elapsed >= node.slow_seconds:
         node.note_slow(client, args, elapsed)
+    if client.tracker is not None:
+        node.tracking.remember(client, entry, args)
     if node.monitors:
         node.show_monitors(client, entry, args)
     if node.tells_misses and node.engine.misses != misses:

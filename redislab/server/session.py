@@ -94,6 +94,7 @@ class Session(asyncio.Protocol):
         engine, table, clock = node.engine, node.table, node.clock
         out: list[bytes] = []
         self.out = out
+        node.current = client
         started = clock()
         for position, args in enumerate(commands, 1):
             entry = table.get(args[0])
@@ -139,6 +140,7 @@ class Session(asyncio.Protocol):
     def flush(self) -> None:
         """Write what the commands answered, and close if one of them asked for it."""
         out, self.out = self.out, None
+        self.node.current = None
         if out:
             payload = out[0] if len(out) == 1 else b"".join(out)
             if payload:
