@@ -25,7 +25,7 @@ from redislab.views.fallback import fallback_for, line_chart_svg, table_html
 from redislab.views.recording import Frame, Json, Recorder, Recording
 
 BUCKETS_A_DECADE = 10
-TITLE = "Benchmark"
+TITLE = "Benchmark runs side by side"
 TESTS = ("SET", "GET", "INCR", "LPUSH", "LRANGE_100", "MSET", "PING_MBULK")
 
 

@@ -67,7 +67,7 @@ def recording_html(recording: Recording, *, inline: bool = True) -> str:
     data = recording.to_json().replace("<", "\\u003c")  # no "</script>" inside the script
     packed = f"{_PACKED_OPEN}{packed_assets(recording.kind)}</script>" if inline else ""
     return (
-        f'<div class="redislab-view" role="group" aria-label="{html.escape(recording.title)}">'
+        f'<div class="redislab-view" role="group" aria-label="{html.escape(_words_for(recording))}">'
         f"{fallback_html(recording)}"
         f'<script type="application/json">{data}</script></div>'
         f'{packed}<script type="module">{_BOOT % {"path": STATIC_PATH}}</script>'
@@ -109,3 +109,9 @@ def _without_packed(text: str) -> str:
     """Cut the packed assets out of a page's fragments."""
     kept, *rest = text.split(_PACKED_OPEN)
     return kept + "".join(part.partition("</script>")[2] for part in rest)
+
+
+def _words_for(recording: Recording) -> str:
+    """What a screen reader says of a view: its title, and the question it asks if it asks one."""
+    question = recording.meta.get("question")
+    return f"{recording.title}: {question}" if isinstance(question, str) else recording.title
