@@ -66,8 +66,9 @@ def recording_html(recording: Recording, *, inline: bool = True) -> str:
     """
     data = recording.to_json().replace("<", "\\u003c")  # no "</script>" inside the script
     packed = f"{_PACKED_OPEN}{packed_assets(recording.kind)}</script>" if inline else ""
+    label = html.escape(_words_for(recording))
     return (
-        f'<div class="redislab-view" role="group" aria-label="{html.escape(_words_for(recording))}">'
+        f'<div class="redislab-view" role="group" aria-label="{label}">'
         f"{fallback_html(recording)}"
         f'<script type="application/json">{data}</script></div>'
         f'{packed}<script type="module">{_BOOT % {"path": STATIC_PATH}}</script>'
