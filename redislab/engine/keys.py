@@ -177,6 +177,7 @@ def flushdb(c: Caller, args: list[bytes]) -> Reply:
     """FLUSHDB [ASYNC|SYNC]."""
     _check_flush(args)
     c.engine.dirty += c.db.clear()
+    _tell_flushed(c)
     _propagate_always(c, args)
     return OK
 
@@ -186,8 +187,14 @@ def flushall(c: Caller, args: list[bytes]) -> Reply:
     """FLUSHALL [ASYNC|SYNC]."""
     _check_flush(args)
     c.engine.dirty += sum(database.clear() for database in c.engine.databases)
+    _tell_flushed(c)
     _propagate_always(c, args)
     return OK
+
+
+def _tell_flushed(c: Caller) -> None:
+    if c.engine.on_flushed is not None:
+        c.engine.on_flushed()
 
 
 @command("swapdb")

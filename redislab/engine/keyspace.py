@@ -26,6 +26,9 @@ from redislab.engine.values import (
 
 V = TypeVar("V")
 
+# The event of a change that comes of replacing a whole database: FLUSHALL, SWAPDB.
+REPLACED = b"\0replaced"
+
 
 class Engine:
     """The data of one node.
@@ -66,6 +69,8 @@ class Engine:
         self.observers: list[Callable[[Keyspace, bytes, bytes], None]] = []
         # Told of a key removed because its time had come, so that a DEL can be sent on.
         self.on_expired: Callable[[Keyspace, bytes], None] | None = None
+        # Told when all keys of a database, or of all of them, are deleted at once.
+        self.on_flushed: Callable[[], None] | None = None
         # Keys that blocked clients wait for and that have just received data, in order.
         self.ready: dict[tuple[int, bytes], None] = {}
         self.databases = [Keyspace(self, index) for index in range(databases)]
@@ -293,7 +298,7 @@ class Keyspace:
         count = len(self.values)
         if self.engine.observers:
             for key in list(self.values):
-                self.touched(key, 0)
+                self.changed(key, REPLACED, 0)
         for key in self.awaited:
             if key in self.values:
                 self.signal_ready(key)
@@ -308,7 +313,7 @@ class Keyspace:
         if self.engine.observers:
             for database in (self, other):
                 for key in {**self.values, **other.values}:
-                    database.touched(key, 0)
+                    database.changed(key, REPLACED, 0)
         self.values, other.values = other.values, self.values
         for database in (self, other):
             if isinstance(database.values, ToldValues):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from redislab.server.commands import Entry
 
 _SHOWN_BYTES = 128  # of an unknown command and its arguments, as in Redis
+# They read what the commands they call read (see `scripting.py`).
+_SCRIPTS = frozenset({"eval_ro", "evalsha_ro", "fcall_ro"})
 _NEVER_QUEUED = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 _CROSS_PROTOCOL = frozenset({b"post", b"host:"})
 
@@ -93,7 +95,7 @@ def execute(client: Client, entry: Entry, args: list[bytes]) -> Reply:
     entry.times.append(elapsed)
     if elapsed >= node.slow_seconds:
         node.note_slow(client, args, elapsed)
-    if client.tracker is not None:
+    if client.tracker is not None and "readonly" in entry.flags and entry.name not in _SCRIPTS:
         node.tracking.remember(client, entry, args)
     if node.monitors:
         node.show_monitors(client, entry, args)

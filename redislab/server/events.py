@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from redislab.engine.keyspace import REPLACED, Keyspace
 from redislab.server.facts.keys import find_keys
 
 if TYPE_CHECKING:
-    from redislab.engine.keyspace import Keyspace
     from redislab.server.client import Client
     from redislab.server.commands import Entry
     from redislab.server.node import Node
@@ -75,7 +75,7 @@ class Events:
 
     def tell(self, db: Keyspace, event: bytes, key: bytes) -> None:
         """Publish an event, if it is of a class that is wanted."""
-        if not event or class_of(event) not in self.classes:
+        if not event or event == REPLACED or class_of(event) not in self.classes:
             return
         publish = self.node.pubsub.publish
         if self.by_key:

@@ -50,6 +50,8 @@ class Scripts:
         # The client a script runs for, and what it may not do.
         self.caller: Client | None = None
         self.read_only = False
+        # Whether the script that ran last has called a command that reads.
+        self.has_read = False
 
     @property
     def lua(self) -> Lua:
@@ -89,6 +91,7 @@ class Scripts:
         self.caller.user = caller.user
         self.caller.authenticated = True
         self.caller.deny_blocking = True
+        self.has_read = False
         self.read_only = ro or "no-writes" in script.flags
         try:
             return lua.run(script.chunk, keys, arguments, caller.resp)
@@ -120,6 +123,7 @@ class Scripts:
             raise CommandError(READ_ONLY)
         gates.check(client, entry, argv)
         reply = dispatch.execute(client, entry, argv)
+        self.has_read |= "readonly" in entry.flags
         assert isinstance(reply, bytes), "a client that may not block never gets a Block"
         return reply
 
@@ -188,7 +192,10 @@ def evaluate(c: Client, args: list[bytes]) -> Reply:
     else:
         script = scripts.load(args[1])
     keys, arguments = args[3 : 3 + count], args[3 + count :]
-    return scripts.run(c, script, keys, arguments, ro=name.endswith(b"_ro"))
+    reply = scripts.run(c, script, keys, arguments, ro=name.endswith(b"_ro"))
+    if scripts.has_read and c.tracker is not None:
+        c.node.tracking.remember(c, c.node.commands[name], args)
+    return reply
 
 
 @command("script|load")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError, syntax_error
+from redislab.engine.keyspace import REPLACED, Keyspace
 from redislab.engine.table import Reply, command
 from redislab.server.arguments import integer_argument
 from redislab.server.facts.keys import find_keys
@@ -19,7 +20,6 @@ from redislab.server.help import unknown_form
 from redislab.wire.resp import NULL, OK, bulk, bulks, integer, map_, push, set_
 
 if TYPE_CHECKING:
-    from redislab.engine.keyspace import Keyspace
     from redislab.server.client import Client
     from redislab.server.commands import Entry
     from redislab.server.node import Node
@@ -78,6 +78,7 @@ class Tracking:
         """Track for a client."""
         if not self.clients:
             self.node.engine.observers.append(self.on_change)
+            self.node.engine.on_flushed = self.on_flush
         self.clients[client] = client.tracker = tracker
         client.refresh()
 
@@ -86,14 +87,15 @@ class Tracking:
         client.tracker = None
         if self.clients.pop(client, None) is not None and not self.clients:
             self.node.engine.observers.remove(self.on_change)
+            self.node.engine.on_flushed = None
             self.readers.clear()
             self.changes.clear()
         client.refresh()
 
     def remember(self, client: Client, entry: Entry, args: list[bytes]) -> None:
-        """Remember the keys of a command that has read."""
+        """Remember the keys of a command that has read, or of a script that has called one."""
         tracker = client.tracker
-        if tracker is None or tracker.bcast or "readonly" not in entry.flags:
+        if tracker is None or tracker.bcast:
             return
         if (tracker.optin and not tracker.caching) or (tracker.optout and tracker.caching):
             return
@@ -116,9 +118,12 @@ class Tracking:
 
     def on_change(self, db: Keyspace, event: bytes, key: bytes) -> None:
         """A key has changed."""
-        if not self.changes and any(tracker.bcast for tracker in self.clients.values()):
-            self.node.loop.call_soon(self._broadcast)
-        self.changes[key] = self.node.current
+        if event == REPLACED:
+            return
+        if any(tracker.bcast for tracker in self.clients.values()):
+            if not self.changes:
+                self.node.loop.call_soon(self._broadcast)
+            self.changes[key] = self.node.current
         self.invalidate(key)
 
     def invalidate(self, key: bytes) -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError
+from redislab.engine.keyspace import REPLACED, Keyspace
 from redislab.engine.table import Reply, command
 from redislab.server import users
 from redislab.server.dispatch import execute
 from redislab.wire.resp import NULL_ARRAY, OK, error
 
 if TYPE_CHECKING:
-    from redislab.engine.keyspace import Keyspace
     from redislab.server.client import Client
     from redislab.server.commands import Entry
     from redislab.server.node import Node
@@ -65,7 +65,7 @@ class Watches:
     def on_change(self, db: Keyspace, event: bytes, key: bytes) -> None:
         """A key has changed: the transactions of those who watch it are off."""
         clients = list(self.watchers.get((db.index, key), ()))
-        if not event and clients and (key not in db.values or _is_expired(db, key)):
+        if event == REPLACED and clients and (key not in db.values or _is_expired(db, key)):
             # A whole database is replaced, and to its clients there was no such key: EXEC will
             # see whether there is one then.
             for client in clients:
