@@ -21,11 +21,18 @@ from redislab.wire import replies
 from redislab.wire.replies import Reply, parse_replies
 from redislab.wire.resp import NULL, array, bulk, double, error, integer, map_, set_, simple
 
+# A script that never ends. Redis answers BUSY to everybody else until SCRIPT KILL; a node here has
+# one thread and reads nothing while a script runs, so it ends the script by itself. The limit is
+# of instructions, not seconds: in a simulation no time passes inside a script. It takes a few
+# seconds to get there.
+INSTRUCTIONS_MAX = 1_000_000_000
+INSTRUCTIONS_PER_TICK = 1_000_000
+
 # Runs once in a new interpreter. It is given the host's functions and returns `compile` and `run`.
 _BOOTSTRAP = rb"""
 local host = ...
 local getinfo, setfenv, error, pcall = debug.getinfo, setfenv, error, pcall
-local xpcall, loadstring = xpcall, loadstring
+local xpcall, loadstring, sethook = xpcall, loadstring, debug.sethook
 local type, tostring, setmetatable, select, rawget = type, tostring, setmetatable, select, rawget
 
 local function readonly(t)
@@ -126,9 +133,23 @@ local function compile(body)
   return chunk, problem
 end
 
+-- Past the limit the error is raised at every line, so that no pcall of the script can hold it up.
+local ticks = 0
+local function tick()
+  ticks = ticks + 1
+  if ticks > host.ticks_max then
+    sethook(tick, 'l')
+    if getinfo(2, 'S').source ~= '@user_script' then return end
+    error('Script killed: it ran for more than ' .. host.instructions_max .. ' instructions', 0)
+  end
+end
+
 local function run(chunk, keys, arguments)
   globals.KEYS, globals.ARGV = keys, arguments
+  ticks = 0
+  sethook(tick, '', host.instructions_per_tick)
   local fine, value = xpcall(chunk, located)
+  sethook()
   globals.KEYS, globals.ARGV = nil, nil
   return fine, value
 end
@@ -177,6 +198,9 @@ class Lua:
             {
                 b"version": b"7.0.15",
                 b"version_number": 0x0007000F,
+                b"ticks_max": INSTRUCTIONS_MAX // INSTRUCTIONS_PER_TICK,
+                b"instructions_max": b"%d" % INSTRUCTIONS_MAX,
+                b"instructions_per_tick": INSTRUCTIONS_PER_TICK,
                 b"problem": self._problem,
                 b"call": _raising(self._redis_call),
                 b"pcall": lambda *words: self._redis_call(*words)[1],
