@@ -95,6 +95,10 @@ def _tracking(node: Node) -> None:
             entry.forget_durations()
 
 
+def _tracking_table(node: Node) -> None:
+    node.tracking.limit()
+
+
 _ENCODING = (
     "hash-max-listpack-entries",
     "hash-max-listpack-value",
@@ -125,4 +129,5 @@ _WIRING = {
     _engine: _ENGINE,
     _memory: ("maxmemory", "maxmemory-policy", "maxmemory-samples"),
     _tracking: ("latency-tracking",),
+    _tracking_table: ("tracking-table-max-keys",),
 }

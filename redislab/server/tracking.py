@@ -103,7 +103,7 @@ class Tracking:
             return
         for position, _ in find_keys(entry.fact, args):
             self.readers.setdefault(args[position], {})[client.id] = None
-        self._limit()
+        self.limit()
 
     def after_command(self, client: Client, entry: Entry, args: list[bytes], reply: Reply) -> Reply:
         """The reply of a tracking client's command, and after it the invalidations it caused."""
@@ -124,16 +124,16 @@ class Tracking:
             if not self.changes:
                 self.node.loop.call_soon(self._broadcast)
             self.changes[key] = self.node.current
-        self.invalidate(key)
+        self.invalidate(key, self.node.current)
 
-    def invalidate(self, key: bytes) -> None:
-        """Tell the readers of a key that it is no longer what they have read."""
+    def invalidate(self, key: bytes, author: Client | None) -> None:
+        """Tell the readers of a key, its author apart, that it is not what they have read."""
         for client_id in self.readers.pop(key, ()):
             client = self.node.clients.get(client_id)
             tracker = None if client is None else client.tracker
             if client is None or tracker is None or tracker.bcast:
                 continue
-            own = client is self.node.current
+            own = client is author
             if own and tracker.noloop:
                 continue
             if own and not tracker.redirect:
@@ -200,11 +200,11 @@ class Tracking:
         elif reader is not client and reader.subscribed:
             reader.send(push((bulk(b"message"), bulk(CHANNEL), body), 2))
 
-    def _limit(self) -> None:
+    def limit(self) -> None:
         """Keep to tracking-table-max-keys: keys too many are declared changed."""
         most = self.node.config.tracking_table_max_keys
         while most and len(self.readers) > most:
-            self.invalidate(next(iter(self.readers)))
+            self.invalidate(next(iter(self.readers)), None)
 
 
 # -- commands ----------------------------------------------------------------------------------
