@@ -32,6 +32,9 @@ UNITS = (
     "unit/scan",
     "unit/protocol",
     "unit/pubsub",
+    "unit/type/stream-cgroups",
+    "unit/tracking",
+    "unit/bitops",
     "unit/type/incr",
     "unit/quit",
 )
