@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -90,12 +91,21 @@ def test_a_million_arguments(ours: Address) -> None:
         wire.call(b"DEL", b"long")
 
 
+def await_clients(wire: Wire, count: int) -> None:
+    deadline = time.monotonic() + 20
+    while len((wire.call(b"CLIENT", b"LIST").text or b"").splitlines()) > count:
+        assert time.monotonic() < deadline, "the slow reader was never closed"
+        time.sleep(0.02)
+
+
 def test_a_slow_reader_is_closed_and_nobody_else(ours: Address) -> None:
     with Wire(ours) as slow, Wire(ours) as other:
         other.call(b"CONFIG", b"SET", b"client-output-buffer-limit", b"normal 1000000 0 0")
         other.call(b"SET", b"big", b"x" * 500_000)
         for _ in range(60):
             slow.send(b"GET", b"big")
+        # It reads nothing until the server has given it up: one that reads in between is not slow.
+        await_clients(other, 1)
         with pytest.raises(OSError):  # noqa: PT011 - reset or closed, as the kernel likes
             read_all(slow, 60)
         assert other.call(b"PING").text == b"PONG"
