@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from redislab.engine.errors import CommandError
+from redislab.engine.keyspace import REPLACED
 from redislab.engine.memory import MemoryMeter, allocated, key_bytes
 from tests.engine.callers import TestCaller
 
@@ -50,7 +51,7 @@ def test_flushing_touches_every_key_that_was_there() -> None:
     c("MSET", "a", 1, "b", 2)
     c.events.clear()
     c("FLUSHALL")
-    assert c.events == [(b"", b"a"), (b"", b"b")]
+    assert c.events == [(REPLACED, b"a"), (REPLACED, b"b")]
 
 
 def plain_length(left: bytes, right: bytes) -> int:
