@@ -34,12 +34,19 @@ from redislab.wire.resp import (
 def hset(c: Caller, args: list[bytes]) -> Reply:
     """HSET key field value [field value ...]: how many fields are new."""
     if len(args) == 4:  # by far the most frequent form
-        db, key, field = c.db, args[1], args[2]
+        _, key, field, value = args
+        db = c.db
         fields = db.hash_for_write(key)
         new = field not in fields
-        fields[field] = args[3]
+        fields[field] = value
         if fields.packed:
-            fields.fit(c.engine.limits, field, args[3])
+            limits = c.engine.limits
+            longest = limits.hash_max_listpack_value
+            fields.packed = (
+                len(fields) <= limits.hash_max_listpack_entries
+                and len(field) <= longest
+                and len(value) <= longest
+            )
         db.changed(key, b"hset")
         return ONE if new else ZERO
     return integer(_set_fields(c, args, "hset"))

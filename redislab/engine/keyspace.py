@@ -69,6 +69,8 @@ class Engine:
         self.observers: list[Callable[[Keyspace, bytes, bytes], None]] = []
         # Told of a key removed because its time had come, so that a DEL can be sent on.
         self.on_expired: Callable[[Keyspace, bytes], None] | None = None
+        # Told of a key that was looked for to be read, and is not there (keymiss).
+        self.on_missed: Callable[[Keyspace, bytes], None] | None = None
         # Told when all keys of a database, or of all of them, are deleted at once.
         self.on_flushed: Callable[[], None] | None = None
         # Keys that blocked clients wait for and that have just received data, in order.
@@ -155,10 +157,26 @@ class Keyspace:
         """`peek`, counted as a hit or a miss."""
         value = self.peek(key)
         if value is None:
+            self.missed(key)
+        else:
+            self.engine.hits += 1
+        return value
+
+    def inspect(self, key: bytes) -> Any:
+        """`peek_read` without a word of a miss to anybody, as OBJECT looks (LOOKUP_NONOTIFY)."""
+        value = self.peek(key)
+        if value is None:
             self.engine.misses += 1
         else:
             self.engine.hits += 1
         return value
+
+    def missed(self, key: bytes) -> None:
+        """A command has looked for a key to read, and there is none."""
+        engine = self.engine
+        engine.misses += 1
+        if engine.on_missed is not None:
+            engine.on_missed(self, key)
 
     def track_access(self) -> None:
         """Remember from now on when each key is used, as IDLETIME and eviction need it."""
@@ -169,7 +187,7 @@ class Keyspace:
         """The value of a key, or None, counted as a hit or a miss in `INFO stats`."""
         value = self.lookup(key)
         if value is None:
-            self.engine.misses += 1
+            self.missed(key)
         else:
             self.engine.hits += 1
         return value
@@ -281,8 +299,12 @@ class Keyspace:
         engine = self.engine
         engine.dirty += count
         if engine.observers:
-            for observer in engine.observers:
-                observer(self, event, key)
+            self.tell(key, event)
+
+    def tell(self, key: bytes, event: bytes) -> None:
+        """Tell the observers of a change that is counted already."""
+        for observer in self.engine.observers:
+            observer(self, event, key)
 
     def touched(self, key: bytes, count: int = 1) -> None:
         """Report a change that has no keyspace event; observers get an empty event name."""

@@ -37,6 +37,7 @@ Take = Callable[[Caller, bytes, SortedSetValue], bytes]
 
 _ADD_OPTIONS = frozenset({b"nx", b"xx", b"gt", b"lt", b"ch", b"incr"})
 _ENDS = (b"min", b"max")
+_SAFE_DIGITS = 16  # a double holds every number of fewer digits exactly
 
 # -- adding and removing -------------------------------------------------------------------------
 
@@ -46,8 +47,10 @@ def zadd(c: Caller, args: list[bytes]) -> Reply:
     """ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]."""
     if len(args) != 4 or args[2].lower() in _ADD_OPTIONS:
         return _add_with_options(c, args, frozenset())
-    score = parse_float(args[2])
-    db, key, member = c.db, args[1], args[3]
+    _, key, text, member = args
+    short = len(text) < _SAFE_DIGITS and text.isdigit()  # by far the most frequent form
+    score = float(text) if short else parse_float(text)
+    db = c.db
     members = db.sorted_set_for_write(key)
     if members.scores.get(member) == score:
         return ZERO

@@ -47,14 +47,14 @@ def get(c: Caller, args: list[bytes]) -> Reply:
     else:
         value = db.values.get(args[1])
         if value is None:
-            db.engine.misses += 1
+            db.missed(args[1])
         else:
             db.engine.hits += 1
     if value is None:
         return NULL[c.resp]
     if type(value) is not bytes and type(value) is not bytearray:
         raise wrong_type()
-    return b"$%d\r\n%b\r\n" % (len(value), value)
+    return bulk(value)
 
 
 @command("set")
@@ -68,7 +68,10 @@ def set_(c: Caller, args: list[bytes]) -> Reply:
         _overwrite(c, key, args[2])
     else:
         db.values[key] = args[2]
-    db.changed(key, b"set")
+    engine = c.engine
+    engine.dirty += 1  # `changed`, without the call
+    if engine.observers:
+        db.tell(key, b"set")
     return OK
 
 
@@ -256,7 +259,10 @@ def incr(c: Caller, args: list[bytes]) -> Reply:
         and value[0] != _ZERO_DIGIT
     ):
         text = db.values[key] = b"%d" % (int(value) + 1)
-        db.changed(key, b"incrby")
+        engine = c.engine
+        engine.dirty += 1
+        if engine.observers:
+            db.tell(key, b"incrby")
         return b":%b\r\n" % text
     return _increase(c, key, 1)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redislab.engine import load_commands as load_data_commands
 from redislab.engine.table import HANDLERS, Handler
@@ -54,7 +54,8 @@ class Entry:
     def __init__(self, fact: CommandFact, handler: Handler | None) -> None:
         self.fact = fact
         self.name = fact.name.decode()
-        self.handler: Handler = handler or _container
+        # Returns a `Reply`, and nothing but bytes where the command is a quick one.
+        self.handler: Callable[..., Any] = handler or _container
         self.least = abs(fact.arity)
         self.most = fact.arity if fact.arity > 0 else sys.maxsize
         self.flags = frozenset(fact.flags)
@@ -93,6 +94,16 @@ class Entry:
         """Keep the sums, forget how the calls were spread."""
         self.fold()
         self._steps.clear()
+
+    def count(self, calls: int, seconds: float) -> None:
+        """Count calls that came one right after the other, each with the mean duration."""
+        if calls == 1:
+            self.times.append(seconds)
+            return
+        self._calls += calls
+        self._seconds += seconds
+        step = bisect_right(_BOUNDS, seconds / calls)
+        self._steps[step] = self._steps.get(step, 0) + calls
 
     @property
     def calls(self) -> int:
@@ -173,15 +184,40 @@ def all_entries(commands: dict[bytes, Entry]) -> list[Entry]:
     return [each for entry in commands.values() for each in (entry, *entry.subcommands.values())]
 
 
-def short_cuts(commands: dict[bytes, Entry]) -> dict[bytes, Entry]:
+# Groups whose commands work on data alone: none changes the state of a client or of the node, and
+# but for those that are marked so, or listed below, none ever waits.
+_DATA_GROUPS = frozenset(
+    {
+        "string",
+        "list",
+        "hash",
+        "set",
+        "sorted-set",
+        "bitmap",
+        "hyperloglog",
+        "geo",
+        "stream",
+        "generic",
+    }
+)
+_MAY_WAIT = frozenset({"wait", "migrate"})
+_SIMPLE = frozenset({"ping", "echo"})
+
+
+def quick_commands(commands: dict[bytes, Entry]) -> dict[bytes, Entry]:
     """The commands a session may run by itself, spelled in lower and upper case.
 
-    Not those with subcommands, for their second word must be looked at, and not those that act on
-    the whole server, for they have gates of their own.
+    Not those with subcommands, for their second word must be looked at.
     """
-    simple = {
+    quick = {
         name: entry
         for name, entry in commands.items()
-        if not entry.subcommands and not entry.flags & {"admin", "no_multi"}
+        if entry.name in _SIMPLE
+        or (
+            entry.fact.group in _DATA_GROUPS
+            and not entry.subcommands
+            and entry.flags.isdisjoint({"blocking", "admin", "no_multi"})
+            and entry.name not in _MAY_WAIT
+        )
     }
-    return simple | {name.upper(): entry for name, entry in simple.items()}
+    return quick | {name.upper(): entry for name, entry in quick.items()}

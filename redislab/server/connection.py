@@ -34,6 +34,8 @@ _HELLO_NEEDS_AUTH = (
 @command("ping")
 def ping(c: Client, args: list[bytes]) -> Reply:
     """PING [message]: a RESP2 subscriber gets an array, for it can take nothing else."""
+    if len(args) == 1 and c.plain:
+        return PONG
     if len(args) > 2:
         raise wrong_arity("ping")
     message = args[1] if len(args) == 2 else b""

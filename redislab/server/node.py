@@ -20,7 +20,7 @@ from redislab.server import gates, transactions
 from redislab.server.acl import Acl
 from redislab.server.blocking import Blocking
 from redislab.server.client import Client
-from redislab.server.commands import all_entries, build_table, load_commands, short_cuts
+from redislab.server.commands import all_entries, build_table, load_commands, quick_commands
 from redislab.server.cron import Cron
 from redislab.server.environment import Environment
 from redislab.server.events import Events
@@ -83,10 +83,10 @@ class Node:
         self.role, self.mode = "master", "standalone"
         self.engine = Engine(config.databases, self.now_ms, self.random)
         load_commands()
-        # Every command by its lower-case name, and the same in the two spellings that clients
-        # use for those that need no look at their second word: the short cut of a session.
+        # Every command by its lower-case name, and those on data once more, in the two spellings
+        # that clients use: the short cut of a session.
         self.commands = build_table(config.renamed_commands)
-        self.table = short_cuts(self.commands)
+        self._quick = quick_commands(self.commands)
         self.entries = all_entries(self.commands)
         self.log = Log(environment, LEVELS[config.loglevel])
         self.stats = Stats(self)
@@ -231,6 +231,10 @@ class Node:
     def now_ms(self) -> int:
         """Milliseconds since the epoch, on the node's clock."""
         return int(self.environment.unix_time() * 1000)
+
+    def quick_commands(self, client: Client) -> dict[bytes, Entry]:
+        """The commands that a session may run for this client without asking anything first."""
+        return self._quick if self.plain and client.plain else {}
 
     def refresh(self) -> None:
         """Work out again whether the node is plain."""

@@ -20,6 +20,7 @@ from redislab.wire.requests import ProtocolError, RequestParser
 from redislab.wire.resp import error
 
 if TYPE_CHECKING:
+    from redislab.server.commands import Entry
     from redislab.server.node import Node
 
 # A client whose socket takes no more is looked at from here on (see Node.check_output).
@@ -91,46 +92,60 @@ class Session(asyncio.Protocol):
         client, node = self.client, self.node
         if client is None:
             return
-        engine, table, clock = node.engine, node.table, node.clock
+        engine, clock, ready = node.engine, node.clock, node.engine.ready
+        slow_seconds = node.slow_seconds
         out: list[bytes] = []
         self.out = out
         node.current = client
-        started = clock()
-        for position, args in enumerate(commands, 1):
-            entry = table.get(args[0])
-            if (
-                entry is not None
-                and client.plain
-                and node.plain
-                and entry.least <= len(args) <= entry.most
-            ):
-                client.executing = entry
+        quick, propagating = node.quick_commands(client), engine.propagating
+        # Calls of one command right after the other are counted together.
+        counted: Entry | None = None
+        calls = 0
+        began = started = clock()
+        rest = iter(commands)
+        for args in rest:
+            entry = quick.get(args[0])
+            if entry is not None and entry.least <= len(args) <= entry.most:
+                if entry is not counted:
+                    if counted is not None:
+                        counted.count(calls, started - began)
+                    client.executing = counted = entry
+                    calls, began = 0, started
                 try:
-                    reply = entry.handler(client, args)
+                    out.append(entry.handler(client, args))
                 except CommandError as failed:
-                    reply = node.failed(entry, failed)
+                    out.append(node.failed(entry, failed))
                 except Exception as bug:
-                    reply = node.crashed(args, bug)
+                    out.append(node.crashed(args, bug))
                 now = clock()
-                elapsed = now - started
+                if now - started >= slow_seconds:
+                    node.note_slow(client, args, now - started)
                 started = now
-                entry.times.append(elapsed)
-                if elapsed >= node.slow_seconds:
-                    node.note_slow(client, args, elapsed)
-                if engine.propagating:
+                calls += 1
+                if propagating:
                     node.propagate(client, entry, args)
-            else:
-                reply = dispatch(client, args)
-                started = clock()
+                if ready:
+                    node.blocking.serve_ready()
+                continue
+            if counted is not None:
+                counted.count(calls, started - began)
+                counted = None
+            reply = dispatch(client, args)
             if isinstance(reply, bytes):
                 out.append(reply)
             else:
                 node.blocking.block(client, reply, args)
-            if engine.ready:
+            if ready:
                 node.blocking.serve_ready()
             if self.waiting or client.close_after_reply:
-                self.pending += commands[position:]
+                self.pending += rest
                 break
+            # The command may have changed anything: ask again.
+            quick, propagating = node.quick_commands(client), engine.propagating
+            slow_seconds = node.slow_seconds
+            started = clock()
+        if counted is not None:
+            counted.count(calls, started - began)
         if self.broken is not None and not self.waiting and not client.close_after_reply:
             out.append(error("ERR " + self.broken))
             node.note_protocol_error(client, self.broken)

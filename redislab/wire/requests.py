@@ -6,14 +6,15 @@ refuses with the words Redis uses (`processMultibulkBuffer` and `processInlineBu
 `src/networking.c` of Redis 7.0).
 
 Where hiredis is installed a chunk of whole, well-formed commands goes through its C parser. That
-parser reads any RESP value, so its result is taken only when a count of the line ends proves that
-nothing but bulk strings was in the chunk; everything else goes to the parser written here, which is
+parser reads any RESP value, so its result is taken only when a count of the signs shows that there
+was nothing but bulk strings in the chunk; everything else goes to the parser written here, which is
 the authority.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import Final
 
 try:
@@ -32,6 +33,8 @@ BULK_MAX_DEFAULT: Final = 512 * 1024 * 1024
 # hiredis makes room for the whole array as soon as it reads its length: a client that announces
 # a billion arguments must not get there.
 _MANY_ARGUMENTS = re.compile(rb"\*[0-9]{6}").search
+# Inline requests without a quote or a rare kind of space: plain splitting reads them right.
+_PLAIN_INLINE = re.compile(rb"(?:[\w :.,/@=+\-]*+\r?\n)++").fullmatch
 _HEX = b"0123456789abcdefABCDEF"
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
 
@@ -55,6 +58,7 @@ class RequestParser:
         "_held",
         "_missing",
         "_position",
+        "_reader",
         "bulk_max",
         "restricted",
     )
@@ -70,6 +74,8 @@ class RequestParser:
         self._arguments: list[bytes] = []
         self._bulk = -1
         self._held = 0  # bytes of the arguments that came
+        # Made anew after a chunk that it could not read to its end.
+        self._reader: Reader | None = None if Reader is None else Reader()
 
     @property
     def buffered(self) -> int:
@@ -83,10 +89,19 @@ class RequestParser:
             ProtocolError: at the first malformed byte. Commands completed before it in the same
                 chunk are in the exception's `args[1]`; the parser must not be used again.
         """
-        if Reader is not None and not self._buffer and not self._missing and not self.restricted:
-            commands = _parse_whole(data)
+        if self._buffer or self._missing or self.restricted:
+            return self._feed_slowly(data)
+        if data[:1] != b"*":
+            if _PLAIN_INLINE(data):
+                return [words for line in data.splitlines() if (words := line.split())]
+        elif self._reader is not None:
+            commands = self._feed_reader(data)
             if commands is not None:
                 return commands
+        return self._feed_slowly(data)
+
+    def _feed_slowly(self, data: bytes) -> list[list[bytes]]:
+        """`feed` by the parser of this file."""
         self._buffer += data
         commands = []
         try:
@@ -100,6 +115,44 @@ class RequestParser:
         if self._position:
             del self._buffer[: self._position]
             self._position = 0
+        return commands
+
+    def _feed_reader(self, data: bytes) -> list[list[bytes]] | None:
+        """`feed` by way of hiredis; None where its result cannot be trusted.
+
+        A bulk string has a `$` and two carriage returns, an array has one more of these, and any
+        other value has too few of either. So if the chunk has just so many of both, and no argument
+        contains a carriage return that could make up for a missing one, nothing but arrays of bulk
+        strings was in it. Payloads with such signs in them spoil the count: the other parser then
+        does the work, to the same result.
+        """
+        reader = self._reader
+        if _MANY_ARGUMENTS(data) or reader is None:
+            return None
+        reader.feed(data)
+        try:
+            commands: list[list[bytes]] = [reader.gets()]
+            if reader.has_data():  # a pipeline, or a command that is not whole
+                commands += iter(reader.gets, False)
+        except HiredisError:
+            self._reader = Reader()
+            return None
+        if reader.has_data():
+            self._reader = Reader()
+            return None
+        try:
+            arguments = commands[0] if len(commands) == 1 else list(chain.from_iterable(commands))
+            payload = b"".join(arguments)
+        except TypeError:  # a number, a null or an error among them
+            return None
+        if (
+            b"\r" in payload
+            or (b"=" in data and b"\n=" in data)  # a verbatim string has as many line ends
+            or data.count(b"$") != len(arguments)
+            or data.count(b"\r") != len(commands) + 2 * len(arguments)
+            or not all(commands)
+        ):
+            return None
         return commands
 
     def take_rest(self) -> bytes:
@@ -192,39 +245,6 @@ class RequestParser:
             raise ProtocolError("Protocol error: unbalanced quotes in request")
         self._position = end + 1
         return words
-
-
-def _parse_whole(data: bytes) -> list[list[bytes]] | None:
-    """The commands of a chunk by way of hiredis, or None where that cannot be trusted.
-
-    A bulk string has two line ends, every other RESP value one more or one fewer for each `$`. So
-    the chunk held nothing but arrays of bulk strings if the counts below agree and no null (`$-1`)
-    is among them. A payload that contains line ends may break the count: the other parser then
-    does the work, to the same result.
-    """
-    if data[:1] != b"*" or _MANY_ARGUMENTS(data):
-        return None
-    reader = Reader()
-    reader.feed(data)
-    commands: list[list[bytes]] = []
-    arguments = 0
-    try:
-        while (command := reader.gets()) is not False:
-            if type(command) is not list:
-                return None
-            arguments += len(command)
-            commands.append(command)
-    except HiredisError:
-        return None
-    if (
-        reader.has_data()
-        or data.count(b"\r\n$") != arguments
-        or data.count(b"\r\n") != len(commands) + 2 * arguments
-        or b"$-" in data
-        or not all(commands)
-    ):
-        return None
-    return commands
 
 
 def parse_length(digits: bytes) -> int | None:

@@ -34,8 +34,10 @@ EMPTY_SET = (b"", b"", b"*0\r\n", b"~0\r\n")
 TRUE = (b"", b"", b":1\r\n", b"#t\r\n")
 FALSE = (b"", b"", b":0\r\n", b"#f\r\n")
 
-# Small integers are most of what INCR, LPUSH and EXISTS answer: build them once.
+# Small integers are most of what INCR, LPUSH and EXISTS answer, and short strings most of what GET
+# does: build these, and the lengths of those, once.
 _INTEGERS = tuple(b":%d\r\n" % n for n in range(1024))
+_LENGTHS = tuple(b"$%d\r\n" % n for n in range(1024))
 
 
 def integer(n: int) -> bytes:
@@ -47,6 +49,8 @@ def integer(n: int) -> bytes:
 
 def bulk(value: bytes | bytearray) -> bytes:
     """A bulk string, `$length` and the bytes."""
+    if len(value) < 1024:
+        return _LENGTHS[len(value)] + value + CRLF
     return b"$%d\r\n%b\r\n" % (len(value), value)
 
 
