@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from redislab.server.config import Config, StartupExit
 from redislab.server.environment import Environment
+from redislab.server.files import FileSystem
 from redislab.server.log import WARNING, Log
 from redislab.server.names import VERSION
 from redislab.server.node import Node
@@ -165,6 +166,8 @@ def environment(log: Callable[[str], None], name: str) -> Environment:
         process_id=os.getpid(),
         cpu_time=cpu_time,
         rss=rss,
+        disk=FileSystem(),
+        directory=str(Path.cwd()),
         utc_offset=float(time.localtime().tm_gmtoff),
         machine=machine(),
     )

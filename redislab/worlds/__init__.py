@@ -23,9 +23,10 @@ def make_world(name: str, *, seed: int = 0, **options: Any) -> World:
         name: "sim", "live" or "redis".
         seed: of everything random in it. Real time has its own mind: in `live` and `redis` the
             seed reaches what the nodes draw, and no further.
-        options: further options of that world; see its class. `live` also takes `own_process`:
-            each node is then a program of its own, so that it can be measured. In the other worlds
-            that option changes nothing: `sim` has no processes, `redis` nothing else.
+        options: further options of that world; see its class. Two are taken by every world, and
+            change nothing where there is nothing to change: `own_process` (in `live`, each node is
+            a program of its own, so that it can be measured) and `relayed` (in `live` and `redis`,
+            faults can be put between two nodes).
 
     Raises:
         ValueError: if there is no such world.
@@ -34,6 +35,7 @@ def make_world(name: str, *, seed: int = 0, **options: Any) -> World:
     if name != "live":
         options.pop("own_process", None)
     if name == "sim":
+        options.pop("relayed", None)
         from redislab.worlds.sim.world import SimWorld
 
         return SimWorld(seed=seed, **options)

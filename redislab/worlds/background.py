@@ -122,7 +122,7 @@ class _OwnedLoop:
     """What is added to an event loop; `make_loop` puts it in front of one.
 
     Attributes:
-        routes: where connections go between hosts that a fault lies between; None is straight.
+        routes: how hosts reach each other's nodes; None is straight.
     """
 
     routes: Routes | None = None
@@ -173,14 +173,16 @@ class _OwnedLoop:
         if owner is None or host is None or port is None:
             transport, protocol = await connect(protocol_factory, host, port, **options)
             return transport, protocol
-        route = self.routes.towards(owner.name, port) if self.routes is not None else None
-        if route is not None:
-            host, port = route.address()
+        way = self.routes.dial(owner.name, host, port) if self.routes is not None else None
+        if way is not None:
+            host, port = way.address
+            if way.local is not None:
+                options["local_addr"] = way.local
         transport, doorman = await connect(
             lambda: _Doorman(owner, protocol_factory()), host, port, **options
         )
-        if route is not None:
-            route.opened(transport)
+        if way is not None:
+            way.opened(transport)
         return transport, doorman.protocol
 
 
@@ -208,6 +210,8 @@ class Background:
 
     def __init__(self, name: str) -> None:
         self.loop: Any = OwnedLoop()
+        # A loop holds its tasks by weak references only.
+        self._begun: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=_run, args=(self.loop,), name=name, daemon=True)
         self._thread.start()
 
@@ -239,6 +243,22 @@ class Background:
             future.cancel()
             raise
 
+    def do(self, action: Callable[[], object]) -> None:
+        """Do something there that waits for nothing, and return when it is done."""
+        if threading.current_thread() is self._thread:
+            action()
+        else:
+            self.call(_call(action))
+
+    def settle(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Run a coroutine there, and return when it is done; from there itself, begin it."""
+        if threading.current_thread() is self._thread:
+            task = self.loop.create_task(coroutine)
+            self._begun.add(task)
+            task.add_done_callback(self._begun.discard)
+        else:
+            self.call(coroutine)
+
     def close(self) -> None:
         """End everything in it, and the thread. May be called again."""
         if self.loop.is_closed() or threading.current_thread() is self._thread:
@@ -246,6 +266,10 @@ class Background:
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(CLOSE_SECONDS_MAX)
+
+
+async def _call(action: Callable[[], object]) -> None:
+    action()
 
 
 async def _cancel_all() -> None:
@@ -260,5 +284,6 @@ def _run(loop: Any) -> None:
         loop.run_forever()
         loop.run_until_complete(_cancel_all())
         loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()

@@ -12,12 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import redis
 import redis.asyncio
 
+if TYPE_CHECKING:
+    from redislab.worlds.sim.disk import SimDisk
+
 T = TypeVar("T")
+Address = tuple[str, int]
 
 # The host that a lab's clients live on unless they say otherwise.
 CLIENT = "client"
@@ -50,11 +54,14 @@ class NodeSpec:
         name: the name of its host, such as "redis-6379"; made from the port when empty.
         config: directives of redis.conf by name; a port of "0" or none means a free one.
         program: which program it is; this release knows "redis".
+        real: whether it is the real program or ours; None is what the world's nodes are. `live`
+            and `redis` run both kinds side by side, `sim` only ours.
     """
 
     name: str = ""
     config: Mapping[str, str] = field(default_factory=dict)
     program: str = "redis"
+    real: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +142,24 @@ class World(Protocol):
         """`kill -9`: the process is gone at once, its host's kernel closes its connections."""
         ...
 
-    def restart(self, name: str) -> None:
-        """Start a node again with its spec, at the same address; kills it first if it runs."""
+    def power_off(self, name: str, kept: float | None = None) -> None:
+        """The node's host loses power: nobody is told, and what was not synced may be lost.
+
+        Args:
+            name: of the host.
+            kept: the share of what was not synced that has reached its disk by itself; None leaves
+                it to chance.
+
+        Raises:
+            WorldError: in the real worlds, which cannot take the power of their own machine.
+        """
+        ...
+
+    def restart(self, name: str, *, wipe: bool = False) -> None:
+        """Start a node again with its spec, at the same address; kills it first if it runs.
+
+        Its files are as it left them, or gone if `wipe` says so.
+        """
         ...
 
     def pause(self, name: str) -> None:
@@ -177,6 +200,22 @@ class World(Protocol):
 
     def log(self, name: str) -> str:
         """The text of a node's log."""
+        ...
+
+    def files(self, name: str) -> dict[str, bytes]:
+        """The files in a node's `dir` and below: their paths from there, and their bytes."""
+        ...
+
+    def put_files(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Lay files into a node's `dir`, in place of those of their names."""
+        ...
+
+    def disk(self, name: str) -> SimDisk:
+        """A node's simulated disk; raises WorldError in the real worlds."""
+        ...
+
+    def direct(self, name: str) -> Address:
+        """Where a node itself listens, past everything that a fault can be put into."""
         ...
 
     def close(self) -> None:

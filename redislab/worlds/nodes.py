@@ -38,7 +38,9 @@ def redis_node(config: dict[str, str], environment: Environment) -> Runnable:
     from redislab.server import Node
     from redislab.server.config import Config
 
-    return Node(Config.from_mapping(config), environment)
+    # `dir` goes past the check that it is there: it may be on a disk that is not this machine's,
+    # or not be made yet.
+    return Node(Config.from_mapping(config, directory=environment.directory), environment)
 
 
 class LogLines:
@@ -70,3 +72,8 @@ def directives(spec: NodeSpec, handle: NodeHandle) -> dict[str, str]:
     config["port"] = str(handle.port)
     config.setdefault("bind", handle.host)
     return config
+
+
+def node_name(spec: NodeSpec, port: int) -> str:
+    """The name of its host."""
+    return spec.name or f"{spec.program}-{port}"

@@ -1,20 +1,24 @@
-"""What the two real worlds share: real time, real sockets, clients, relays, events.
+"""The real worlds: real time, real sockets, and nodes of two kinds side by side.
 
-`live.py` and `redis.py` add how a node is started and ended.
+`RealWorld` owns what they share: their addresses and what lies between them (`routes.py`), one
+background thread (`background.py`), a directory for their files (`workspace.py`), clients and
+events. How a node is started and ended is in `live.py` (ours, a guest of the thread) and in
+`redis.py` (a process). The worlds `live` and `redis` differ in what a node is unless its spec says
+otherwise.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
+import shutil
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path, PurePosixPath
 from random import Random
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import redis
 import redis.asyncio
@@ -24,23 +28,41 @@ from redis.retry import Retry
 
 from redislab.worlds.background import Background, Owner
 from redislab.worlds.base import (
-    BOTH,
     CLIENT,
     CLIENT_RETRIES,
     OBSERVER,
+    Address,
     Event,
     NodeHandle,
     NodeSpec,
     State,
+    WorldError,
     check_span,
-    directions,
 )
-from redislab.worlds.nodes import check_program
-from redislab.worlds.routes import RoutedAsyncConnection, RoutedConnection, Routes
+from redislab.worlds.clients import (
+    RoutedAsyncConnection,
+    RoutedConnection,
+    close_client,
+    routed,
+)
+from redislab.worlds.common import CommonWorld, stock_async_client, stock_client
+from redislab.worlds.nodes import check_program, node_name
+from redislab.worlds.routes import (
+    LOCALHOST,
+    Dialing,
+    Routes,
+    Site,
+    free_port,
+    is_taken,
+    process_finder,
+)
+from redislab.worlds.workspace import Workspace
+
+if TYPE_CHECKING:
+    from redislab.worlds.sim.disk import SimDisk
 
 T = TypeVar("T")
 
-LOCALHOST = "127.0.0.1"
 # A port that looks free may be taken before we have it; so often we look for another.
 PORT_TRIES = 5
 
@@ -76,35 +98,111 @@ class EventJournal:
         return "[" + ",\n".join(lines) + "]"
 
 
-class RealNode:
-    """What a real world knows of a node."""
+class RealNode(ABC):
+    """A node of a real world.
 
-    def __init__(self, spec: NodeSpec, handle: NodeHandle) -> None:
+    Attributes:
+        state: how it is, as far as is known.
+        runs: how often it was started.
+        process_id: of the process that it runs in; None if it runs in none of its own.
+        made: the names of files in its directory that are ours and not its data.
+    """
+
+    made: tuple[str, ...] = ()
+
+    def __init__(self, world: RealWorld, spec: NodeSpec, handle: NodeHandle, site: Site) -> None:
+        self.world = world
         self.spec = spec
         self.handle = handle
+        self.site = site
         self.state: State = "stopped"
         self.runs = 0
+        self.process_id: int | None = None
+
+    @abstractmethod
+    def launch(self) -> None:
+        """Start it and wait until it listens; raises OSError or WorldError if it does not."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """`kill -9`, unless it is gone already."""
+
+    @abstractmethod
+    def pause(self) -> None:
+        """`SIGSTOP`."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """`SIGCONT`."""
+
+    def look(self) -> State:
+        """How it is; notices if it has ended by itself."""
+        return self.state
+
+    @abstractmethod
+    def log(self) -> str:
+        """The text of its log."""
+
+    def directives(self) -> dict[str, str]:
+        """What it is configured with: its spec, and the address that it really has."""
+        config = {name.lower(): str(value) for name, value in self.spec.config.items()}
+        host, port = self.site.own
+        config["port"] = str(port)
+        if self.site.own == self.site.known:
+            config.setdefault("bind", host)
+        else:
+            config["bind"] = host
+        return self.site.directives | config
+
+    @property
+    def directory(self) -> Path:
+        """Where its files are: its `dir`, which may not be there yet."""
+        own = self.world.workspace.path / self.handle.name
+        return own / str(self.spec.config.get("dir", ""))
+
+    def stopped(self) -> None:
+        """It has ended by itself."""
+        self.state = "stopped"
+        self.world.note_down(self)
+        self.world.journal.event(self.handle.name, "stop")
 
 
-class RealWorld(ABC):
+class RealWorld(CommonWorld[RealNode]):
     """Nodes on real ports of 127.0.0.1, in real time.
 
     Args:
         seed: of what our own code draws; the machine has its own mind.
+        relayed: whether faults can be put between nodes; then all that they hear of each other
+            goes through relays (`routes.py`). For a single node it only costs time.
+        own_addresses: for tests: whether hosts are told apart by address; None is where the
+            machine can do it.
     """
 
     name: str
 
-    def __init__(self, *, seed: int = 0) -> None:
-        self.seed = seed
+    def __init__(
+        self, *, seed: int = 0, relayed: bool = False, own_addresses: bool | None = None
+    ) -> None:
         self._began = time.monotonic()
         self._journal = EventJournal(self._began)
+        super().__init__(seed, self._journal)
+        self.workspace = Workspace()
         self._background: Background | None = None
-        self._routes = Routes(Random(f"network/{seed}"), self.background)
-        self._owners = {CLIENT: Owner(CLIENT)}
-        self._hosts: dict[str, None] = {CLIENT: None, OBSERVER: None}
-        self._clients: list[redis.Redis | redis.asyncio.Redis] = []
+        self._routes = Routes(
+            Random(f"network/{seed}"),
+            self.background,
+            relayed=relayed,
+            own_addresses=own_addresses,
+        )
+        if relayed and not self._routes.has_own_addresses:
+            self._routes.find_processes_by(process_finder(self._processes))
+        self._owner = Owner(CLIENT)
+        self._clients_at: dict[str, None] = {CLIENT: None, OBSERVER: None}
         self._is_closed = False
+
+    @abstractmethod
+    def make_node(self, spec: NodeSpec, handle: NodeHandle, site: Site) -> RealNode:
+        """A node of the kind that its spec asks for."""
 
     @property
     def now(self) -> float:
@@ -116,17 +214,8 @@ class RealWorld(ABC):
         """What happened."""
         return self._journal
 
-    @property
-    def nodes(self) -> dict[str, NodeHandle]:
-        """Every node ever started, by name."""
-        return {name: node.handle for name, node in self._all_nodes().items()}
-
-    @property
-    def background(self) -> Any:
-        """Gives the thread with the world's loop, started when it is first asked for."""
-        return self._ensure_background
-
-    def _ensure_background(self) -> Background:
+    def background(self) -> Background:
+        """The thread with the world's loop, started when it is first asked for."""
         if self._background is None:
             if self._is_closed:
                 raise RuntimeError("the lab is closed")
@@ -134,57 +223,124 @@ class RealWorld(ABC):
             self._background.loop.routes = self._routes
         return self._background
 
-    # -- the network ---------------------------------------------------------------------------
+    # -- nodes ---------------------------------------------------------------------------------
 
-    def cut(self, a: str, b: str, direction: str = BOTH) -> None:
-        """Let nothing through between two hosts."""
-        self._check_hosts(a, b)
-        for source, target in directions(a, b, direction):
-            self._routes.cut(source, target)
-            self._journal.event("", "cut", f"{source} -> {target}")
+    def start(self, spec: NodeSpec) -> NodeHandle:
+        """Start a node and wait until it listens.
 
-    def delay(self, a: str, b: str, seconds: float, jitter: float = 0.0) -> None:
-        """Add one-way latency between two hosts."""
-        self._check_hosts(a, b)
-        check_span(seconds)
-        check_span(jitter, "jitter")
-        for source, target in directions(a, b, BOTH):
-            self._routes.delay(source, target, seconds, jitter)
-        more = f", up to {jitter:g} s more" if jitter else ""
-        self._journal.event("", "delay", f"{a} - {b}: {seconds:g} s one way{more}")
+        Raises:
+            OSError: a node of ours cannot have its port.
+            WorldError: a process ended instead; the message has its last words.
+        """
+        is_ours_to_choose = int(spec.config.get("port", "0")) == 0
+        for tries_left in reversed(range(PORT_TRIES)):
+            handle = self._prepare(spec)
+            try:
+                self._place_and_launch(spec, handle)
+            except (OSError, WorldError) as failure:
+                if not (is_taken(failure) and is_ours_to_choose and tries_left):
+                    raise
+            else:
+                break
+        return handle
 
-    def heal(self) -> None:
-        """Undo every cut and every delay."""
-        self._routes.heal()
-        self._journal.event("", "heal")
+    def state(self, name: str) -> State:
+        """How a node is; one that ended by itself is "stopped"."""
+        return self._node(name).look()
 
-    # -- clients and time ----------------------------------------------------------------------
+    def kill(self, name: str) -> None:
+        """`kill -9`."""
+        node = self._node(name)
+        if node.look() in {"running", "paused"}:
+            # First, so that who connects the moment after is refused, as a kernel would.
+            self.note_down(node)
+            node.end()
+            node.state = "killed"
+            self._journal.event(name, "kill")
 
-    def client(self, node: str, at: str = CLIENT, **options: Any) -> redis.Redis:
-        """A stock blocking client on host `at`."""
-        handle = self._handle(node)
-        options.setdefault("retry", Retry(ExponentialWithJitterBackoff(), CLIENT_RETRIES))
-        single = options.pop("single_connection_client", False)
-        client = redis.Redis(host=handle.host, port=handle.port, **options)
-        route = self._route(at, handle.name)
-        pool = client.connection_pool
-        pool.connection_class = type("LabConnection", (RoutedConnection,), {"route": route})
-        if single:
-            client.connection = pool.get_connection()
-        self._clients.append(client)
-        return client
-
-    def async_client(self, node: str, at: str = CLIENT, **options: Any) -> redis.asyncio.Redis:
-        """A stock asyncio client on host `at`, for the reader's own loop or for `run`."""
-        handle = self._handle(node)
-        options.setdefault("retry", AsyncRetry(ExponentialWithJitterBackoff(), CLIENT_RETRIES))
-        client = redis.asyncio.Redis(host=handle.host, port=handle.port, **options)
-        route = self._route(at, handle.name)
-        client.connection_pool.connection_class = type(
-            "LabAsyncConnection", (RoutedAsyncConnection,), {"route": route}
+    def power_off(self, name: str, kept: float | None = None) -> NoReturn:
+        """What only the simulation can do."""
+        raise WorldError(
+            f"{name} is on this machine, whose power stays on: files keep what was written to"
+            " them. `kill` is as far as it goes here; the world 'sim' can take a host's power"
         )
-        self._clients.append(client)
-        return client
+
+    def restart(self, name: str, *, wipe: bool = False) -> None:
+        """Start a node again, at the same address, on the files that it left, unless wiped."""
+        self.kill(name)
+        node = self._node(name)
+        if wipe:
+            if not node.directory.is_relative_to(self.workspace.path):
+                raise WorldError(
+                    f"{node.directory} is not the lab's own directory: wipe it yourself"
+                )
+            _empty(node.directory, keep=node.made)
+        self._launch(node)
+
+    def pause(self, name: str) -> None:
+        """`SIGSTOP`."""
+        node = self._node(name)
+        if node.look() == "running":
+            node.pause()
+            node.state = "paused"
+            self._journal.event(name, "pause")
+
+    def resume(self, name: str) -> None:
+        """`SIGCONT`."""
+        node = self._node(name)
+        if node.state == "paused":
+            node.state = "running"
+            self._journal.event(name, "resume")
+            node.resume()
+
+    def log(self, name: str) -> str:
+        """The text of a node's log."""
+        return self._node(name).log()
+
+    def process_id(self, name: str) -> int:
+        """The process id of a node that runs; raises WorldError for one that has none."""
+        node = self._node(name)
+        node.look()
+        if node.process_id is None:
+            raise WorldError(f"{name} runs in no process of its own now")
+        return node.process_id
+
+    def direct(self, name: str) -> Address:
+        """Where a node itself listens, past every relay."""
+        return self._node(name).site.own
+
+    # -- files ---------------------------------------------------------------------------------
+
+    @property
+    def directory(self) -> Path:
+        """Where the directories of all nodes are, or will be."""
+        return self.workspace.path
+
+    def files(self, name: str) -> dict[str, bytes]:
+        """The files in a node's `dir` and below."""
+        node = self._node(name)
+        return {
+            path.relative_to(node.directory).as_posix(): path.read_bytes()
+            for path in _data_files(node.directory, node.made)
+        }
+
+    def put_files(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Lay files into a node's `dir`."""
+        directory = self._node(name).directory
+        self.workspace.make(name)
+        for path, data in files.items():
+            target = directory / PurePosixPath(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+
+    def disk(self, name: str) -> SimDisk:
+        """What only the simulation has."""
+        raise WorldError(
+            f"the files of {name} are real ones: `files` reads them; the world 'sim' has disks"
+            " that fail when they are told to"
+        )
+
+    # -- time and code -------------------------------------------------------------------------
 
     def run(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Run a coroutine on the world's loop, and return its result.
@@ -192,7 +348,7 @@ class RealWorld(ABC):
         Raises:
             TimeoutError: when it is not done within `timeout` seconds.
         """
-        return self._ensure_background().call(coroutine, self._owners[CLIENT], timeout)
+        return self.background().call(coroutine, self._owner, timeout)
 
     def run_for(self, seconds: float) -> None:
         """Let that much time pass."""
@@ -202,84 +358,112 @@ class RealWorld(ABC):
         """Stop everything and leave nothing behind."""
         if self._is_closed:
             return
-        self._is_closed = True
         try:
-            self._end_nodes()
+            for node in self._nodes.values():
+                if node.state in {"running", "paused"}:
+                    node.end()
+                    node.state = "stopped"
         finally:
-            self._routes.close()
+            self._is_closed = True
+            if self._background is not None:
+                self._routes.close()
             for client in self._clients:
-                _close_client(client)
+                close_client(client)
             self._clients.clear()
             if self._background is not None:
                 self._background.close()
+            self.workspace.close()
 
-    # -- for the worlds ------------------------------------------------------------------------
+    def note_down(self, node: RealNode) -> None:
+        """A node listens no more."""
+        node.process_id = None
+        self._routes.mark(node.handle.name, up=False)
 
-    @abstractmethod
-    def _all_nodes(self) -> dict[str, Any]:
-        """Every node ever started, by name."""
+    # -- inside --------------------------------------------------------------------------------
 
-    @abstractmethod
-    def _end_nodes(self) -> None:
-        """End every node, at the end of the world."""
+    def _place_and_launch(self, spec: NodeSpec, handle: NodeHandle) -> None:
+        name = handle.name
+        site = self._routes.add(name, (handle.host, handle.port), with_bus=_has_bus(spec))
+        try:
+            node = self._nodes[name] = self.make_node(spec, handle, site)
+            self._launch(node)
+        except BaseException:
+            self._nodes.pop(name, None)
+            self._routes.remove(name)
+            raise
+
+    def _launch(self, node: RealNode) -> None:
+        node.runs += 1
+        node.launch()
+        node.state = "running"
+        self._routes.mark(node.handle.name, up=True)
+        self._journal.event(node.handle.name, "start", f"listens on port {node.handle.port}")
 
     def _prepare(self, spec: NodeSpec) -> NodeHandle:
-        """The name and address of a new node."""
+        """The name and the known address of a new node."""
         if self._is_closed:
             raise RuntimeError("the lab is closed")
         check_program(spec)
-        port = int(spec.config.get("port", "0")) or free_port()
-        name = spec.name or f"redis-{port}"
-        if name in self._hosts:
-            raise ValueError(f"there is a host {name!r} already")
-        host = spec.config.get("bind", LOCALHOST).split()[0].lstrip("-")
+        port = int(spec.config.get("port", "0")) or free_port(with_bus=_has_bus(spec))
+        name = node_name(spec, port)
+        self._check_new(name)
+        host = str(spec.config.get("bind", LOCALHOST)).split()[0].lstrip("-")
         return NodeHandle(name, LOCALHOST if host in {"*", "0.0.0.0"} else host, port)
 
-    def _admit(self, node: RealNode) -> None:
-        """A new node runs."""
-        self._hosts[node.handle.name] = None
-        self._routes.add(node.handle.name, (node.handle.host, node.handle.port))
+    def _processes(self) -> Iterator[tuple[str, int]]:
+        for name, node in list(self._nodes.items()):
+            if node.process_id is not None:
+                yield name, node.process_id
 
-    def _handle(self, name: str) -> NodeHandle:
-        handle: NodeHandle = self._node(name).handle
-        return handle
+    def _hosts(self) -> list[str]:
+        return [*self._clients_at, *self._nodes]
 
-    def _node(self, name: str) -> Any:
-        nodes = self._all_nodes()
-        try:
-            return nodes[str(name)]
-        except KeyError:
-            raise KeyError(
-                f"no node {str(name)!r}; there are {', '.join(nodes) or 'none'}"
-            ) from None
+    def _cut(self, source: str, target: str) -> None:
+        self._routes.cut(source, target)
 
-    def _route(self, at: str, node: str) -> Any:
-        self._hosts.setdefault(at)
-        return self._routes.between(at, node)
+    def _delay(self, source: str, target: str, seconds: float, jitter: float) -> None:
+        self._routes.delay(source, target, seconds, jitter)
 
-    def _check_hosts(self, *names: str) -> None:
-        for name in names:
-            if name not in self._hosts:
-                raise KeyError(f"no host {name!r}; there are {', '.join(self._hosts)}")
+    def _heal(self) -> None:
+        self._routes.heal()
+
+    def _blocking_client(self, handle: NodeHandle, at: str, options: dict[str, Any]) -> redis.Redis:
+        options.setdefault("retry", Retry(ExponentialWithJitterBackoff(), CLIENT_RETRIES))
+        connection = routed(RoutedConnection, self._dial_from(at))
+        return stock_client(connection, handle.host, handle.port, options)
+
+    def _asyncio_client(
+        self, handle: NodeHandle, at: str, options: dict[str, Any]
+    ) -> redis.asyncio.Redis:
+        options.setdefault("retry", AsyncRetry(ExponentialWithJitterBackoff(), CLIENT_RETRIES))
+        connection = routed(RoutedAsyncConnection, self._dial_from(at))
+        return stock_async_client(connection, handle.host, handle.port, options)
+
+    def _dial_from(self, at: str) -> Any:
+        self._clients_at.setdefault(at)
+
+        def dial(host: str, port: int) -> Dialing | None:
+            return self._routes.dial(at, host, port)
+
+        return dial
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind((LOCALHOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _has_bus(spec: NodeSpec) -> bool:
+    """Whether a node listens on the port of Cluster's bus as well."""
+    return str(spec.config.get("cluster-enabled", "no")).lower() == "yes"
 
 
-def _close_client(client: redis.Redis | redis.asyncio.Redis) -> None:
-    """Close a client's connections, whichever loop they belong to."""
-    if isinstance(client, redis.Redis):
-        client.close()
-        return
-    pool: Any = client.connection_pool
-    for connection in [*pool._available_connections, *pool._in_use_connections]:
-        writer = connection._writer
-        if writer is not None and not writer._loop.is_closed():
-            # Its loop may have been closed since we looked.
-            with contextlib.suppress(RuntimeError):
-                writer._loop.call_soon_threadsafe(connection._close)
+def _data_files(directory: Path, made: tuple[str, ...]) -> list[Path]:
+    return [
+        path for path in sorted(directory.rglob("*")) if path.is_file() and path.name not in made
+    ]
+
+
+def _empty(directory: Path, keep: tuple[str, ...]) -> None:
+    """Take everything out of a directory but some files."""
+    if directory.is_dir():
+        for path in directory.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name not in keep:
+                path.unlink()

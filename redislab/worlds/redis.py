@@ -8,38 +8,148 @@ of a notebook's cell does not reach them.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from redislab.worlds import watchdog
 from redislab.worlds.base import NodeHandle, NodeSpec, ProgramMissingError, State, WorldError
-from redislab.worlds.real import PORT_TRIES, RealNode, RealWorld
+from redislab.worlds.nodes import redis_node
+from redislab.worlds.real import RealNode, RealWorld
+
+if TYPE_CHECKING:
+    from redislab.worlds.routes import Site
 
 READY_SECONDS_MAX = 10.0
 READY_STEP_SECONDS = 0.005
 END_SECONDS_MAX = 5.0
+CONFIG_NAME = "redis.conf"
 LOG_NAME = "redis.log"
+OUTPUT_NAME = "output"
 
 
-class _RedisNode(RealNode):
-    """A node, its directory, and the process that runs now."""
+class ProcessNode(RealNode):
+    """A node that is a process, and what runs now.
 
-    def __init__(self, spec: NodeSpec, handle: NodeHandle, directory: Path) -> None:
-        super().__init__(spec, handle)
-        self.directory = directory
-        self.process: subprocess.Popen[bytes] | None = None
+    Args:
+        world: whose it is.
+        spec: what it should be.
+        handle: its name and known address.
+        site: where it listens.
+        command: the program, and its arguments before the configuration file.
+    """
+
+    made = (CONFIG_NAME, LOG_NAME, OUTPUT_NAME)
+
+    def __init__(
+        self,
+        world: RealWorld,
+        spec: NodeSpec,
+        handle: NodeHandle,
+        site: Site,
+        command: Sequence[str],
+    ) -> None:
+        super().__init__(world, spec, handle, site)
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def home(self) -> Path:
+        """Where its configuration and its log are."""
+        return self.world.workspace.path / self.handle.name
+
+    def launch(self) -> None:
+        """Start it; the first time with a new configuration file, which it may rewrite."""
+        home = self.world.workspace.make(self.handle.name)
+        if self.runs == 1:
+            (home / CONFIG_NAME).write_text(self._configuration())
+        with (home / OUTPUT_NAME).open("wb") as output:
+            self._process = subprocess.Popen(
+                [*self._command, CONFIG_NAME],
+                cwd=home,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.process_id = self._process.pid
+        self.world.workspace.began(self._process.pid)
+        try:
+            self._wait_until_ready(self._process)
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """`kill -9`."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait(END_SECONDS_MAX)
+            self.world.workspace.ended(process.pid)
+
+    def pause(self) -> None:
+        """`SIGSTOP`."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """`SIGCONT`."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+    def look(self) -> State:
+        """How it is; notices if it has ended by itself, as SHUTDOWN makes it."""
+        if self._process is not None and self._process.poll() is not None:
+            self.world.workspace.ended(self._process.pid)
+            self._process = None
+            self.stopped()
+        return self.state
+
+    def log(self) -> str:
+        """What it printed, and its log file."""
+        output = (self.home / OUTPUT_NAME).read_text(errors="replace")
+        log = self.home / str(self.spec.config.get("logfile", LOG_NAME))
+        return output + (log.read_text(errors="replace") if log.is_file() else "")
+
+    def _configuration(self) -> str:
+        """Its redis.conf."""
+        config = self.directives()
+        config["daemonize"] = "no"
+        config.setdefault("logfile", LOG_NAME)
+        config.setdefault("dir", str(self.home))
+        return "".join(f"{name} {value or _EMPTY}\n" for name, value in config.items())
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until it answers; raises WorldError with its last words if it ends."""
+        ends = time.monotonic() + READY_SECONDS_MAX
+        host, port = self.site.own
+        with redis.Redis(
+            host=host, port=port, socket_timeout=1, retry=Retry(NoBackoff(), 0)
+        ) as probe:
+            while time.monotonic() < ends:
+                if process.poll() is not None:
+                    break
+                try:
+                    probe.ping()
+                except (redis.AuthenticationError, redis.ResponseError):
+                    return  # It asks for a password, so it is there.
+                except (redis.ConnectionError, redis.TimeoutError):
+                    time.sleep(READY_STEP_SECONDS)
+                else:
+                    return
+        ended = process.returncode
+        what = f"ended with {ended}" if ended is not None else "does not answer"
+        last_words = "".join(self.log().splitlines(keepends=True)[-8:])
+        raise WorldError(f"redis-server on port {self.handle.port} {what}:\n{last_words}")
 
 
 class RedisWorld(RealWorld):
@@ -48,6 +158,7 @@ class RedisWorld(RealWorld):
     Args:
         seed: for the other worlds' sake; real processes draw from the machine.
         program: the redis-server to run; None looks it up on the PATH.
+        options: those of `RealWorld`.
 
     Raises:
         ProgramMissingError: when there is none.
@@ -55,147 +166,20 @@ class RedisWorld(RealWorld):
 
     name = "redis"
 
-    def __init__(self, *, seed: int = 0, program: str | None = None) -> None:
-        self._command = [find_program(program or "redis-server")]
-        super().__init__(seed=seed)
-        self._nodes: dict[str, _RedisNode] = {}
-        self.directory = Path(tempfile.mkdtemp(prefix="redislab-"))
-        self._watchdog = _start_watchdog(self.directory)
+    def __init__(self, *, seed: int = 0, program: str | None = None, **options: Any) -> None:
+        self._command = real_command(program)
+        super().__init__(seed=seed, **options)
 
-    def start(self, spec: NodeSpec) -> NodeHandle:
-        """Start a node and wait until it answers.
+    def make_node(self, spec: NodeSpec, handle: NodeHandle, site: Site) -> RealNode:
+        """A real one, or one of ours if the spec says so."""
+        if spec.real is False:
+            from redislab.worlds.live import Guest
 
-        Raises:
-            WorldError: when it ends instead; the message has its last words.
-        """
-        is_ours_to_choose = int(spec.config.get("port", "0")) == 0
-        for tries_left in reversed(range(PORT_TRIES)):
-            handle = self._prepare(spec)
-            node = _RedisNode(spec, handle, self.directory / handle.name)
-            try:
-                self._launch(node)
-            except WorldError as failure:
-                if "Address already in use" in str(failure) and is_ours_to_choose and tries_left:
-                    continue
-                raise
-            break
-        self._nodes[node.handle.name] = node
-        self._admit(node)
-        return node.handle
-
-    def state(self, name: str) -> State:
-        """How a node is; one that ended by itself is "stopped"."""
-        node: _RedisNode = self._node(name)
-        self._look(node)
-        return node.state
-
-    def kill(self, name: str) -> None:
-        """`kill -9`."""
-        node: _RedisNode = self._node(name)
-        self._look(node)
-        if node.state in {"running", "paused"}:
-            self._end(node)
-            node.state = "killed"
-            self._journal.event(name, "kill")
-
-    def restart(self, name: str) -> None:
-        """Start a node again, with the same configuration file and directory."""
-        self.kill(name)
-        self._launch(self._node(name))
-
-    def pause(self, name: str) -> None:
-        """`SIGSTOP`."""
-        node: _RedisNode = self._node(name)
-        self._look(node)
-        if node.state == "running" and node.process is not None:
-            node.process.send_signal(signal.SIGSTOP)
-            node.state = "paused"
-            self._journal.event(name, "pause")
-
-    def resume(self, name: str) -> None:
-        """`SIGCONT`."""
-        node: _RedisNode = self._node(name)
-        if node.state == "paused" and node.process is not None:
-            node.process.send_signal(signal.SIGCONT)
-            node.state = "running"
-            self._journal.event(name, "resume")
-
-    def log(self, name: str) -> str:
-        """The text of a node's log."""
-        node: _RedisNode = self._node(name)
-        return _read_log(node)
-
-    def process_id(self, name: str) -> int:
-        """The process id of a node that runs; raises WorldError for one that does not."""
-        node: _RedisNode = self._node(name)
-        if node.process is None:
-            raise WorldError(f"{name} does not run")
-        return node.process.pid
-
-    # -- inside --------------------------------------------------------------------------------
-
-    def _launch(self, node: _RedisNode) -> None:
-        if not node.runs:
-            node.directory.mkdir()
-            (node.directory / "redis.conf").write_text(_configuration(node))
-        node.runs += 1
-        with (node.directory / "output").open("wb") as output:
-            node.process = subprocess.Popen(
-                [*self._command, "redis.conf"],
-                cwd=node.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._tell(f"+ {node.process.pid}")
-        try:
-            _wait_until_ready(node)
-        except BaseException:
-            self._end(node)
-            raise
-        node.state = "running"
-        self._journal.event(node.handle.name, "start", f"listens on port {node.handle.port}")
-
-    def _look(self, node: _RedisNode) -> None:
-        """Notice when a process has ended by itself, as SHUTDOWN makes it."""
-        if node.process is not None and node.process.poll() is not None:
-            self._tell(f"- {node.process.pid}")
-            node.process = None
-            node.state = "stopped"
-            self._journal.event(node.handle.name, "stop")
-
-    def _end(self, node: _RedisNode) -> None:
-        process, node.process = node.process, None
-        if process is not None:
-            process.kill()
-            process.wait(END_SECONDS_MAX)
-            self._tell(f"- {process.pid}")
-
-    def _tell(self, line: str) -> None:
-        pipe = self._watchdog.stdin
-        assert pipe is not None
-        with contextlib.suppress(OSError, ValueError):
-            pipe.write(f"{line}\n".encode())
-            pipe.flush()
-
-    def _all_nodes(self) -> dict[str, Any]:
-        return self._nodes
-
-    def _end_nodes(self) -> None:
-        try:
-            for node in self._nodes.values():
-                if node.process is not None:
-                    self._end(node)
-                    node.state = "stopped"
-        finally:
-            shutil.rmtree(self.directory, ignore_errors=True)
-            if self._watchdog.stdin is not None:
-                self._watchdog.stdin.close()
-            self._watchdog.wait(END_SECONDS_MAX)
+            return Guest(self, spec, handle, site, redis_node)
+        return ProcessNode(self, spec, handle, site, self._command)
 
 
-class OwnProcessWorld(RedisWorld):
+class OwnProcessWorld(RealWorld):
     """The `live` world with a process for each node: `redislab server` where Redis would run.
 
     For measurements: a node that shares an interpreter with its client measures how the two take
@@ -204,9 +188,15 @@ class OwnProcessWorld(RedisWorld):
 
     name = "live"
 
-    def __init__(self, *, seed: int = 0) -> None:
-        super().__init__(seed=seed, program=sys.executable)
-        self._command += ["-m", "redislab", "server"]
+    def make_node(self, spec: NodeSpec, handle: NodeHandle, site: Site) -> RealNode:
+        """One of ours as a program of its own, or a real one if the spec says so."""
+        own = [sys.executable, "-m", "redislab", "server"]
+        return ProcessNode(self, spec, handle, site, real_command() if spec.real else own)
+
+
+def real_command(program: str | None = None) -> list[str]:
+    """The real redis-server; raises ProgramMissingError if there is none."""
+    return [find_program(program or "redis-server")]
 
 
 def find_program(name: str) -> str:
@@ -222,63 +212,4 @@ def find_program(name: str) -> str:
     return path
 
 
-def _start_watchdog(directory: Path) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", watchdog.__file__, str(os.getpid())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    process.stdin.write(f"d {directory}\n".encode())
-    process.stdin.flush()
-    return process
-
-
-def _configuration(node: _RedisNode) -> str:
-    """The node's redis.conf: its spec's directives, and where it listens and keeps its files."""
-    config = {name.lower(): str(value) for name, value in node.spec.config.items()}
-    config["port"] = str(node.handle.port)
-    config["daemonize"] = "no"
-    config.setdefault("bind", node.handle.host)
-    config.setdefault("logfile", LOG_NAME)
-    config.setdefault("dir", str(node.directory))
-    return "".join(f"{name} {value or _EMPTY}\n" for name, value in config.items())
-
-
 _EMPTY = '""'
-
-
-def _wait_until_ready(node: _RedisNode) -> None:
-    """Wait until the process answers; raises WorldError with its last words if it ends."""
-    process, handle = node.process, node.handle
-    assert process is not None
-    ends = time.monotonic() + READY_SECONDS_MAX
-    with redis.Redis(
-        host=handle.host, port=handle.port, socket_timeout=1, retry=Retry(NoBackoff(), 0)
-    ) as probe:
-        while time.monotonic() < ends:
-            if process.poll() is not None:
-                break
-            try:
-                probe.ping()
-            except (redis.AuthenticationError, redis.ResponseError):
-                return  # It asks for a password, so it is there.
-            except (redis.ConnectionError, redis.TimeoutError):
-                time.sleep(READY_STEP_SECONDS)
-            else:
-                return
-    ended = process.returncode
-    what = f"ended with {ended}" if ended is not None else "does not answer"
-    raise WorldError(f"redis-server on port {handle.port} {what}:\n{_last_words(node)}")
-
-
-def _read_log(node: _RedisNode) -> str:
-    output = (node.directory / "output").read_text(errors="replace")
-    log = node.directory / node.spec.config.get("logfile", LOG_NAME)
-    return output + (log.read_text(errors="replace") if log.is_file() else "")
-
-
-def _last_words(node: _RedisNode) -> str:
-    return "".join(_read_log(node).splitlines(keepends=True)[-8:])

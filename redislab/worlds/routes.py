@@ -1,161 +1,366 @@
-"""Which way connections go in the real worlds: straight, or through a relay that can be cut.
+"""How hosts of the real worlds reach each other, so that faults can be put between any two of them.
 
-Connections go straight until a fault is asked for between two hosts, so that what is measured
-without one is the node and not a relay. The first fault between two hosts starts a relay; what is
-connected between them is then broken off, once, and comes back through the relay. From there on,
-cuts and delays act on connections as they stand, as in the simulation.
+Everything happens on the loopback of one machine, where nothing tells two hosts apart. Three ways
+to change that were weighed:
+
+- A relay for each ordered pair of hosts, each on a port of its own, and `replicaof 127.0.0.1 PORT`
+  with the port of the pair. That ends where nodes tell each other addresses, as Sentinels, Cluster
+  and INFO do: the address of a node would have to be another one for everybody who hears it.
+- An address out of 127.0.0.0/8 for each node, listened on and dialed from, and seen by all. But
+  Redis's protected mode takes only 127.0.0.1 for the loopback, and refuses everybody else.
+- What is built here: a node is known to all as 127.0.0.1 and its port, as in `sim` and as on a
+  reader's own machine. There a relay listens. The node itself listens on the same port of an
+  address of its own, 127.1.0.1, 127.1.0.2 ..., and dials from it (`bind-source-addr`), which
+  tells the relay who dials. The relay goes on from 127.0.0.1. So every address that anybody sees,
+  announces or configures is the true one, nothing is announced by directive, and programs that
+  are no part of the lab (redis-cli, a client in another language) come in as the host "client".
+
+One relay for each port of a node, then, and a `Way` for each ordered pair of hosts. macOS has only
+127.0.0.1 unless its owner adds more (`sudo ifconfig lo0 alias 127.1.0.1`). There a node listens on
+another port and announces the known one (`replica-announce-port`, `cluster-announce-port`); the
+relay knows our own code's connections by their local port, and those of real processes by asking
+the system whose they are, for which the package psutil must be installed.
+
+A lab of a single node pays for none of this: its node listens where it is known to be, connections
+go straight, and what is measured without a fault is the node and not a relay. The first fault
+between a client and the node starts a relay beside it; what is connected between them is then
+broken off, once, and comes back through the relay.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-import redis
-import redis.asyncio
-
-from redislab.worlds.relay import Relay
+from redislab.worlds.base import CLIENT, OBSERVER, Address, WorldError
+from redislab.worlds.relay import Relay, Way
 
 if TYPE_CHECKING:
     from redislab.worlds.background import Background
 
-Address = tuple[str, int]
+LOCALHOST = "127.0.0.1"
+# A node's port in Cluster's bus is this much above its port for clients.
+BUS_PORT_OFFSET = 10_000
+PORT_MAX = 65_535
 
 
-class Route:
-    """The way from a host to a node."""
+@dataclass(slots=True)
+class Site:
+    """Where a node is.
 
-    def __init__(self, target: Address) -> None:
-        self.target = target
-        self.relay: Relay | None = None
-        self._open: WeakSet[Any] = WeakSet()
+    Attributes:
+        known: where everybody dials it.
+        own: where it listens itself.
+        directives: what it must be told beside `port` and `bind`, so that others find it.
+        relays: what listens in its place.
+        is_up: whether it listens, as far as is known.
+        straight: connections that went past all relays, by the host they came from.
+    """
 
-    def address(self) -> Address:
-        """What to connect to, now."""
-        return self.target if self.relay is None else self.relay.address
+    known: Address
+    own: Address
+    directives: dict[str, str] = field(default_factory=dict)
+    relays: list[Relay] = field(default_factory=list)
+    is_up: bool = False
+    straight: dict[str, WeakSet[Any]] = field(default_factory=dict)
 
-    def opened(self, connection: Any) -> None:
-        """Note a connection: a socket, or a transport that has one."""
-        self._open.add(connection)
 
-    def divert(self, relay: Relay) -> None:
-        """From now on through a relay; what goes straight is broken off."""
-        self.relay = relay
-        for connection in list(self._open):
-            _shut(connection)
-        self._open.clear()
+@dataclass(frozen=True, slots=True)
+class Dialing:
+    """How a host connects to a node.
+
+    Attributes:
+        address: what to connect to.
+        local: what to connect from; None is anything.
+        opened: to be called with the connection: a socket, or a transport that has one.
+    """
+
+    address: Address
+    local: Address | None
+    opened: Callable[[Any], None]
 
 
 class Routes:
-    """All routes of a world.
+    """The hosts of a world, where its nodes are, and what may pass between any two.
 
     Args:
         random: of the jitter of delays.
         background: gives the thread that relays run in; called when the first one is needed.
+        relayed: whether every node is behind a relay from the start.
+        own_addresses: whether a host has an address of its own; None is where the machine can.
     """
 
-    def __init__(self, random: Random, background: Callable[[], Background]) -> None:
+    def __init__(
+        self,
+        random: Random,
+        background: Callable[[], Background],
+        *,
+        relayed: bool = False,
+        own_addresses: bool | None = None,
+    ) -> None:
+        self.relayed = relayed
         self._random = random
         self._background = background
-        self._routes: dict[tuple[str, str], Route] = {}
-        self._targets: dict[str, Address] = {}
+        self._own_addresses = own_addresses
+        self._sites: dict[str, Site] = {}
+        self._ways: dict[tuple[str, str], Way] = {}
+        self._addresses: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        # Where hosts share an address: whose a local port is, and who asks the system.
+        self._ports: dict[int, str] = {}
+        self._find_process: Callable[[int], str | None] = lambda _port: None
 
-    def add(self, name: str, target: Address) -> None:
-        """A node has an address."""
-        self._targets[name] = target
+    # -- nodes ---------------------------------------------------------------------------------
 
-    def between(self, source: str, target: str) -> Route:
-        """The route from a host to a node."""
-        route = self._routes.get((source, target))
-        if route is None:
-            route = self._routes[source, target] = Route(self._targets[target])
-        return route
+    def add(self, name: str, known: Address, *, with_bus: bool = False) -> Site:
+        """A new node, before it is started.
 
-    def towards(self, source: str, port: int) -> Route | None:
-        """The route from a host to the node that has a port; None if no node has it."""
-        for name, (_, its_port) in self._targets.items():
-            if its_port == port and name != source:
-                return self.between(source, name)
-        return None
+        Args:
+            name: of its host.
+            known: the address that it is to be known by.
+            with_bus: whether it also listens on the port of Cluster's bus.
+
+        Raises:
+            OSError: when the address is taken.
+        """
+        site = Site(known, known)
+        self._sites[name] = site
+        if not self.relayed:
+            return site
+        offsets = (0, BUS_PORT_OFFSET) if with_bus else (0,)
+        if self.has_own_addresses:
+            site.own = (self._address_of(name), known[1])
+            site.directives["bind-source-addr"] = site.own[0]
+            if with_bus:
+                site.directives["cluster-announce-ip"] = known[0]
+        else:
+            site.own = (LOCALHOST, free_port(with_bus=with_bus))
+            site.directives["replica-announce-ip"] = known[0]
+            site.directives["replica-announce-port"] = str(known[1])
+            if with_bus:
+                site.directives["cluster-announce-ip"] = known[0]
+                site.directives["cluster-announce-port"] = str(known[1])
+                site.directives["cluster-announce-bus-port"] = str(known[1] + BUS_PORT_OFFSET)
+        for offset in offsets:
+            here, there = (known[0], known[1] + offset), (site.own[0], site.own[1] + offset)
+            site.relays.append(self._relay(name, there, here))
+        try:
+            for relay in site.relays:
+                self._background().call(relay.listen())
+        except BaseException:
+            self.remove(name)
+            raise
+        return site
+
+    def remove(self, name: str) -> None:
+        """A node could not be started: forget it."""
+        site = self._sites.pop(name)
+        for relay in site.relays:
+            self._background().do(relay.stop)
+
+    def site(self, name: str) -> Site:
+        """Where a node is."""
+        return self._sites[name]
+
+    def mark(self, name: str, *, up: bool) -> None:
+        """A node listens from now on, or does not."""
+        site = self._sites[name]
+        site.is_up = up
+        if site.relays and self.relayed:
+            self._background().settle(self._tend(name, site))
+
+    def find_processes_by(self, find: Callable[[int], str | None]) -> None:
+        """Who knows whose a local port is, where hosts share one address."""
+        self._find_process = find
+
+    # -- faults --------------------------------------------------------------------------------
 
     def cut(self, source: str, target: str) -> None:
         """Let nothing through from one host to the other, whichever of them connected."""
-        for relay, way in self._ways(source, target):
-            self._background().loop.call_soon_threadsafe(getattr(relay, way).opened.clear)
+        self._divert(source, target)
+        self._background().do(self._way(source, target).cut)
+        self._tend_all()
 
     def delay(self, source: str, target: str, seconds: float, jitter: float) -> None:
         """Hold everything from one host to the other."""
-        for relay, way in self._ways(source, target):
-            direction = getattr(relay, way)
-            direction.delay_seconds, direction.jitter_seconds = seconds, jitter
+        self._divert(source, target)
+        way = self._way(source, target)
+        way.delay_seconds, way.jitter_seconds = seconds, jitter
 
     def heal(self) -> None:
         """Undo every cut and delay; relays stay, open."""
-        for route in self._routes.values():
-            if route.relay is None:
-                continue
-            for way in (route.relay.there, route.relay.back):
-                way.delay_seconds = way.jitter_seconds = 0.0
-                self._background().loop.call_soon_threadsafe(way.opened.set)
+        for way in list(self._ways.values()):
+            self._background().do(way.heal)
+        self._tend_all()
 
     def close(self) -> None:
         """Stop the relays."""
-        for route in self._routes.values():
-            if route.relay is not None:
+        for site in self._sites.values():
+            for relay in site.relays:
                 with contextlib.suppress(RuntimeError, TimeoutError):
-                    self._background().call(route.relay.stop(), timeout=1.0)
+                    self._background().do(relay.stop)
 
-    def _ways(self, source: str, target: str) -> list[tuple[Relay, str]]:
-        """The relays between two hosts, each with its direction from `source` to `target`."""
-        ways = []
-        if target in self._targets:
-            ways.append((self._relay(source, target), "there"))
-        if source in self._targets:
-            ways.append((self._relay(target, source), "back"))
-        return ways
+    # -- connecting ----------------------------------------------------------------------------
 
-    def _relay(self, source: str, target: str) -> Relay:
-        route = self.between(source, target)
-        if route.relay is None:
-            relay = Relay(route.target, self._random)
-            self._background().call(relay.start())
-            route.divert(relay)
-        return route.relay  # type: ignore[return-value]
+    def dial(self, source: str, host: str, port: int) -> Dialing | None:
+        """How a host connects to a node's address; None for an address that is no node's."""
+        found = self._find(host, port)
+        if found is None:
+            return None
+        name, offset = found
+        site = self._sites[name]
+        if source in {OBSERVER, name}:
+            return Dialing((site.own[0], site.own[1] + offset), None, _forget)
+        if not site.relays:
+            return Dialing(
+                (site.own[0], site.own[1] + offset),
+                None,
+                site.straight.setdefault(source, WeakSet()).add,
+            )
+        relay = site.relays[1 if offset and len(site.relays) > 1 else 0]
+        return Dialing(relay.address, self._local_address(source), _forget)
+
+    @property
+    def has_own_addresses(self) -> bool:
+        """Whether a host has an address of its own."""
+        if self._own_addresses is None:
+            self._own_addresses = _can_bind(_own_address(0))
+        return self._own_addresses
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _way(self, source: str, target: str) -> Way:
+        way = self._ways.get((source, target))
+        if way is None:
+            way = self._ways[source, target] = Way(self._random)
+        return way
+
+    def _relay(self, name: str, target: Address, address: Address) -> Relay:
+        def ways(peer: Address) -> tuple[Way, Way]:
+            source = self._who(peer)
+            return self._way(source, name), self._way(name, source)
+
+        def refused() -> None:
+            # It has ended by itself, and from now on the kernel may say so.
+            if self.relayed and not self._has_cut(name):
+                for relay in self._sites[name].relays:
+                    relay.refuse()
+
+        return Relay(target, ways, address=address, refused=refused)
+
+    def _divert(self, source: str, target: str) -> None:
+        """Let a straight node's connections come through a relay from now on."""
+        if self.relayed:
+            return
+        nodes = [name for name in (source, target) if name in self._sites]
+        if len(nodes) == 2:
+            raise WorldError(
+                "this world was made for one node: nothing can be put between two of its nodes."
+                " Say relayed=True when it is made"
+            )
+        for name in nodes:
+            site = self._sites[name]
+            if not site.relays:
+                site.relays.append(self._relay(name, site.own, (LOCALHOST, 0)))
+                self._background().call(site.relays[0].listen())
+            for connection in site.straight.pop(target if name == source else source, ()):
+                _shut(connection)
+
+    async def _tend(self, name: str, site: Site) -> None:
+        """Listen for a node that runs, or that somebody cannot see is gone; else refuse."""
+        for relay in site.relays:
+            if site.is_up or self._has_cut(name):
+                await relay.listen()
+            else:
+                relay.refuse()
+
+    def _tend_all(self) -> None:
+        if self.relayed:
+            for name, site in self._sites.items():
+                if not site.is_up:
+                    self._background().settle(self._tend(name, site))
+
+    def _has_cut(self, name: str) -> bool:
+        return any(way.is_cut and name in pair for pair, way in list(self._ways.items()))
+
+    def _find(self, host: str, port: int) -> tuple[str, int] | None:
+        """The node that an address is of, and how far its port is from the first one."""
+        for name, site in self._sites.items():
+            if host in {site.known[0], LOCALHOST, "localhost"}:
+                if port == site.known[1]:
+                    return name, 0
+                if len(site.relays) > 1 and port == site.known[1] + BUS_PORT_OFFSET:
+                    return name, BUS_PORT_OFFSET
+        return None
+
+    def _who(self, peer: Address) -> str:
+        """The host that connects from an address; strangers are on the clients' host."""
+        name = self._names.get(peer[0]) or self._ports.pop(peer[1], None)
+        if name is None and not self.has_own_addresses:
+            name = self._find_process(peer[1])
+        return name or CLIENT
+
+    def _local_address(self, source: str) -> Address | None:
+        """What a host connects from, so that a relay knows it."""
+        if source == CLIENT:
+            return None
+        if self.has_own_addresses:
+            return self._address_of(source), 0
+        port = free_port()
+        self._ports[port] = source
+        return LOCALHOST, port
+
+    def _address_of(self, name: str) -> str:
+        address = self._addresses.get(name)
+        if address is None:
+            address = self._addresses[name] = _own_address(len(self._addresses))
+            self._names[address] = name
+        return address
 
 
-class RoutedConnection(redis.Connection):
-    """redis-py's connection, on its route."""
+def free_port(*, with_bus: bool = False) -> int:
+    """A port of 127.0.0.1 that nobody has at this moment."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((LOCALHOST, 0))
+            port: int = probe.getsockname()[1]
+        if not with_bus:
+            return port
+        if port + BUS_PORT_OFFSET > PORT_MAX:
+            port -= BUS_PORT_OFFSET
+        if _can_bind(LOCALHOST, port) and _can_bind(LOCALHOST, port + BUS_PORT_OFFSET):
+            return port
 
-    route: Route
 
-    def _connect(self) -> socket.socket:
-        host, port = self._host, self.port
-        self._host, self.port = self.route.address()
+def is_taken(failure: BaseException) -> bool:
+    """Whether a node could not start because somebody else has its port."""
+    if isinstance(failure, OSError) and failure.errno == errno.EADDRINUSE:
+        return True
+    return "Address already in use" in str(failure)
+
+
+def _own_address(number: int) -> str:
+    return f"127.1.{number // 250}.{number % 250 + 1}"
+
+
+def _can_bind(address: str, port: int = 0) -> bool:
+    with socket.socket() as probe:
         try:
-            sock: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
-        finally:
-            self._host, self.port = host, port
-        self.route.opened(sock)
-        return sock
+            probe.bind((address, port))
+        except OSError:
+            return False
+        return True
 
 
-class RoutedAsyncConnection(redis.asyncio.Connection):
-    """redis-py's asyncio connection, on its route."""
-
-    route: Route
-
-    def _connection_arguments(self) -> dict[str, Any]:
-        host, port = self.route.address()
-        return {**super()._connection_arguments(), "host": host, "port": port}
-
-    async def _connect(self) -> None:
-        await super()._connect()  # type: ignore[no-untyped-call]
-        self.route.opened(self._writer.transport)  # type: ignore[union-attr]
+def _forget(_connection: Any) -> None:
+    """Nobody breaks off what a relay carries, or what the lab watches with."""
 
 
 def _shut(connection: Any) -> None:
@@ -169,3 +374,25 @@ def _shut(connection: Any) -> None:
         twin = socket.socket(fileno=os.dup(connection.fileno()))
         with twin:
             twin.shutdown(socket.SHUT_RDWR)
+
+
+def process_finder(pids: Callable[[], Iterable[tuple[str, int]]]) -> Callable[[int], str | None]:
+    """Who of some processes has a local port, as the system knows it.
+
+    Args:
+        pids: the hosts' names and process ids, as they are when it is asked.
+    """
+    try:
+        import psutil
+    except ImportError:
+        return lambda _port: None
+
+    def find(port: int) -> str | None:
+        for name, pid in pids():
+            with contextlib.suppress(psutil.Error):
+                for connection in psutil.Process(pid).net_connections("tcp"):
+                    if connection.laddr and connection.laddr.port == port:
+                        return name
+        return None
+
+    return find

@@ -31,6 +31,7 @@ from redis.connection import Connection, PythonRespSerializer
 from redis.retry import Retry
 
 from redislab.worlds.base import CLIENT_RETRIES
+from redislab.worlds.common import stock_async_client, stock_client
 from redislab.worlds.sim.hosts import CURRENT, Process
 
 if TYPE_CHECKING:
@@ -316,30 +317,23 @@ class SimRetry(Retry):
                     self._driver.wait(lambda: False, seconds)
 
 
-def blocking_client(driver: Driver, host: str, port: int, **options: Any) -> redis.Redis:
+def blocking_client(driver: Driver, host: str, port: int, options: dict[str, Any]) -> redis.Redis:
     """A stock blocking client whose connections run the simulation."""
     retry: Retry = options.pop("retry", None) or Retry(SeededBackoff(driver.random), CLIENT_RETRIES)
     options["retry"] = SimRetry(driver, retry._backoff, retry._retries, retry._supported_errors)
-    single = options.pop("single_connection_client", False)
-    client = redis.Redis(host=host, port=port, **options)
-    pool = client.connection_pool
-    pool.connection_class = type("SimConnection", (SimConnection,), {"driver": driver})
-    if single:
-        client.connection = pool.get_connection()
-    return client
+    connection = type("SimConnection", (SimConnection,), {"driver": driver})
+    return stock_client(connection, host, port, options)
 
 
 def asyncio_client(
-    driver: Driver, host: str, port: int, *, elsewhere: bool, **options: Any
+    driver: Driver, host: str, port: int, options: dict[str, Any], *, elsewhere: bool
 ) -> redis.asyncio.Redis:
     """A stock asyncio client; `elsewhere` when it lives on another host than its caller."""
     options.setdefault("retry", AsyncRetry(SeededBackoff(driver.random), CLIENT_RETRIES))
-    client = redis.asyncio.Redis(host=host, port=port, **options)
+    connection: type[redis.asyncio.Connection] = redis.asyncio.Connection
     if elsewhere:
-        client.connection_pool.connection_class = type(
-            "SimAsyncConnection", (_AsyncConnection,), {"driver": driver}
-        )
-    return client
+        connection = type("SimAsyncConnection", (_AsyncConnection,), {"driver": driver})
+    return stock_async_client(connection, host, port, options)
 
 
 class _AsyncConnection(redis.asyncio.Connection):

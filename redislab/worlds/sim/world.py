@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,24 +16,27 @@ import redis
 import redis.asyncio
 
 from redislab.worlds.base import (
-    BOTH,
     CLIENT,
     OBSERVER,
+    Address,
     NodeHandle,
     NodeSpec,
     State,
+    WorldError,
     check_span,
-    directions,
 )
+from redislab.worlds.common import CommonWorld
 from redislab.worlds.nodes import (
     LogLines,
     NodeFactory,
     Runnable,
     check_program,
     directives,
+    node_name,
     redis_node,
 )
 from redislab.worlds.sim.client import Driver, asyncio_client, blocking_client
+from redislab.worlds.sim.disk import SimDisk
 from redislab.worlds.sim.faults import Faults
 from redislab.worlds.sim.hosts import Process
 from redislab.worlds.sim.journal import BYTES_MAX, MESSAGES_MAX, Journal
@@ -48,20 +51,22 @@ T = TypeVar("T")
 # Every simulation begins at the same moment, in seconds since the epoch: 2025-01-01, 00:00 UTC.
 EPOCH = 1_735_689_600.0
 FIRST_PORT = 6379
+DATA_DIRECTORY = "/data"
 
 
 class _SimNode:
     """A node: what it should be, and what runs now."""
 
-    def __init__(self, spec: NodeSpec, handle: NodeHandle) -> None:
+    def __init__(self, spec: NodeSpec, handle: NodeHandle, disk: SimDisk) -> None:
         self.spec = spec
         self.handle = handle
+        self.disk = disk
         self.runs = 0
         self.state: State = "stopped"
         self.log = LogLines()
 
 
-class SimWorld:
+class SimWorld(CommonWorld[_SimNode]):
     """Nodes in virtual time.
 
     Args:
@@ -86,15 +91,11 @@ class SimWorld:
         patience_seconds: float = PATIENCE_SECONDS,
         make_node: NodeFactory = redis_node,
     ) -> None:
-        self.seed = seed
-        self._make_node = make_node
         self._journal = Journal(lambda: self.loop.now, messages_max, bytes_max)
+        super().__init__(seed, self._journal)
+        self._make_node = make_node
         self.loop = SimLoop(seed, faults, self._journal, patience_seconds)
         self.network = self.loop.network
-        self._nodes: dict[str, _SimNode] = {}
-        # Kept until the end: a client that the garbage collector closed would make the history
-        # depend on when it runs.
-        self._clients: list[redis.Redis | redis.asyncio.Redis] = []
         self._client_random = Random(f"clients/{seed}")
         self.network.process(CLIENT)
         self.network.process(OBSERVER)
@@ -109,22 +110,18 @@ class SimWorld:
         """Every message and every event."""
         return self._journal
 
-    @property
-    def nodes(self) -> dict[str, NodeHandle]:
-        """Every node ever started, by name."""
-        return {name: node.handle for name, node in self._nodes.items()}
-
     # -- nodes ---------------------------------------------------------------------------------
 
     def start(self, spec: NodeSpec) -> NodeHandle:
         """Start a node and wait until it listens."""
         check_program(spec)
+        if spec.real:
+            raise WorldError("the world 'sim' has no real programs: say world='live' or 'redis'")
         port = int(spec.config.get("port", "0")) or self._free_port()
-        name = spec.name or f"redis-{port}"
-        if name in self._nodes or name in {CLIENT, OBSERVER}:
-            raise ValueError(f"there is a host {name!r} already")
+        name = node_name(spec, port)
+        self._check_new(name)
         handle = NodeHandle(name, self.network.host(name).ip, port)
-        node = self._nodes[name] = _SimNode(spec, handle)
+        node = self._nodes[name] = _SimNode(spec, handle, self._new_disk(spec, name))
         self.network.own((handle.host, port), name)
         try:
             self._launch(node)
@@ -144,17 +141,26 @@ class SimWorld:
         self.network.kill(name)
         self._ended(node, "killed", "kill")
 
-    def crash(self, name: str) -> None:
-        """The node's host loses power: nobody is told, its connections just fall silent."""
+    def power_off(self, name: str, kept: float | None = None) -> None:
+        """The node's host loses power: nobody is told, its connections just fall silent.
+
+        Args:
+            name: of the host.
+            kept: the share of what was not synced that its disk has all the same; see
+                `SimDisk.lose_power`.
+        """
         node = self._node(name)
         self.network.crash(name)
         self._ended(node, "crashed", "crash")
+        node.disk.lose_power(kept)
 
-    def restart(self, name: str) -> None:
-        """Start a node again, at the same address."""
+    def restart(self, name: str, *, wipe: bool = False) -> None:
+        """Start a node again, at the same address, on the disk that it left, unless wiped."""
         node = self._node(name)
         if node.state in {"running", "paused"}:
             self.kill(name)
+        if wipe:
+            node.disk.wipe()
         self.network.boot(name)
         self._launch(node)
 
@@ -176,13 +182,13 @@ class SimWorld:
 
     def drift(self, name: str, rate: float) -> None:
         """Let a host's clock run `rate` times as fast as the true one."""
-        self._known(name)
+        self._check_hosts(name)
         self.network.set_clock(name, rate=rate)
         self._journal.event(name, "drift", f"clock runs at {rate:g}")
 
     def jump(self, name: str, seconds: float) -> None:
         """Let a host's clock jump ahead (or back, below zero) by some seconds."""
-        self._known(name)
+        self._check_hosts(name)
         self.network.set_clock(name, jump=seconds)
         self._journal.event(name, "jump", f"clock jumps by {seconds:g} s")
 
@@ -190,48 +196,33 @@ class SimWorld:
         """The text of a node's log."""
         return self._node(name).log.text()
 
-    # -- the network ---------------------------------------------------------------------------
+    def direct(self, name: str) -> Address:
+        """Where a node listens."""
+        handle = self._node(name).handle
+        return handle.host, handle.port
 
-    def cut(self, a: str, b: str, direction: str = BOTH) -> None:
-        """Let nothing through between two hosts."""
-        self._known(a, b)
-        for source, target in directions(a, b, direction):
-            self.network.cut(source, target)
-            self._journal.event("", "cut", f"{source} -> {target}")
+    # -- disks ---------------------------------------------------------------------------------
 
-    def delay(self, a: str, b: str, seconds: float, jitter: float = 0.0) -> None:
-        """Add one-way latency between two hosts."""
-        self._known(a, b)
-        check_span(seconds)
-        check_span(jitter, "jitter")
-        for source, target in directions(a, b, BOTH):
-            self.network.delay(source, target, seconds, jitter)
-        more = f", up to {jitter:g} s more" if jitter else ""
-        self._journal.event("", "delay", f"{a} - {b}: {seconds:g} s one way{more}")
+    def disk(self, name: str) -> SimDisk:
+        """A node's disk."""
+        return self._node(name).disk
 
-    def heal(self) -> None:
-        """Undo every cut and every delay."""
-        self.network.heal()
-        self._journal.event("", "heal")
+    def files(self, name: str) -> dict[str, bytes]:
+        """The files in a node's `dir` and below, as programs see them."""
+        disk = self._node(name).disk
+        root = f"{disk.directory}/"
+        return {
+            path.removeprefix(root): data
+            for path, data in disk.files().items()
+            if path.startswith(root)
+        }
 
-    # -- clients and time ----------------------------------------------------------------------
+    def put_files(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Lay files into a node's `dir`."""
+        disk = self._node(name).disk
+        disk.put({f"{disk.directory}/{path}": data for path, data in files.items()})
 
-    def client(self, node: str, at: str = CLIENT, **options: Any) -> redis.Redis:
-        """A stock blocking client on host `at`."""
-        handle = self._node(node).handle
-        client = blocking_client(self._driver(at), handle.host, handle.port, **options)
-        self._clients.append(client)
-        return client
-
-    def async_client(self, node: str, at: str = CLIENT, **options: Any) -> redis.asyncio.Redis:
-        """A stock asyncio client on host `at`, for coroutines that `run` runs."""
-        handle = self._node(node).handle
-        elsewhere = at != CLIENT
-        client = asyncio_client(
-            self._driver(at), handle.host, handle.port, elsewhere=elsewhere, **options
-        )
-        self._clients.append(client)
-        return client
+    # -- time and code -------------------------------------------------------------------------
 
     def run(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Run a coroutine in virtual time and return its result.
@@ -267,6 +258,7 @@ class SimWorld:
         process = self.network.process(name)
         node.runs += 1
         config = directives(node.spec, node.handle)
+        config.pop("dir", None)  # it names a place on the simulated disk, not on this machine's
         running = process.context.run(self._make_node, config, self._environment(node, process))
         self._run_as(process, running.start())
         node.state = "running"
@@ -291,6 +283,8 @@ class SimWorld:
             process_id=process.number,
             cpu_time=lambda: (0.0, 0.0),
             rss=lambda: 0,
+            disk=node.disk.mount(),
+            directory=node.disk.directory,
         )
 
     def _watch(self, node: _SimNode, running: Runnable) -> None:
@@ -316,6 +310,7 @@ class SimWorld:
         if node.state in {"running", "paused"}:
             self._journal.event(node.handle.name, kind)
         node.state = state
+        node.disk.detach()
 
     def _run_as(self, process: Process, coroutine: Coroutine[Any, Any, T]) -> T:
         try:
@@ -326,6 +321,7 @@ class SimWorld:
         return self.loop.run_until_complete(task)
 
     def _driver(self, at: str) -> Driver:
+        self.network.process(at)
         return Driver(self.loop, lambda: self.network.process(at), self._client_random)
 
     def _free_port(self) -> int:
@@ -334,18 +330,40 @@ class SimWorld:
             port += 1
         return port
 
-    def _node(self, name: str) -> _SimNode:
-        try:
-            return self._nodes[str(name)]
-        except KeyError:
-            raise KeyError(
-                f"no node {str(name)!r}; there are {', '.join(self._nodes) or 'none'}"
-            ) from None
+    def _new_disk(self, spec: NodeSpec, name: str) -> SimDisk:
+        def later(seconds: float, call: Callable[[], None]) -> None:
+            self.loop.schedule(self.loop.now + seconds, lambda _: call(), None)
 
-    def _known(self, *names: str) -> None:
-        for name in names:
-            if name not in self.network.hosts:
-                raise KeyError(f"no host {name!r}; there are {', '.join(self.network.hosts)}")
+        return SimDisk(
+            Random(f"disk/{name}/{self.seed}"),
+            later,
+            directory=str(spec.config.get("dir", DATA_DIRECTORY)),
+            note=lambda text: self._journal.event(name, "disk", text),
+        )
+
+    # -- what `CommonWorld` asks -----------------------------------------------------------------
+
+    def _hosts(self) -> Iterable[str]:
+        return self.network.hosts
+
+    def _cut(self, source: str, target: str) -> None:
+        self.network.cut(source, target)
+
+    def _delay(self, source: str, target: str, seconds: float, jitter: float) -> None:
+        self.network.delay(source, target, seconds, jitter)
+
+    def _heal(self) -> None:
+        self.network.heal()
+
+    def _blocking_client(self, handle: NodeHandle, at: str, options: dict[str, Any]) -> redis.Redis:
+        return blocking_client(self._driver(at), handle.host, handle.port, options)
+
+    def _asyncio_client(
+        self, handle: NodeHandle, at: str, options: dict[str, Any]
+    ) -> redis.asyncio.Redis:
+        return asyncio_client(
+            self._driver(at), handle.host, handle.port, options, elsewhere=at != CLIENT
+        )
 
 
 async def _close_all(clients: list[redis.Redis | redis.asyncio.Redis]) -> None:
