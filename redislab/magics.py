@@ -22,8 +22,6 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 
 from redislab.labs.talk import Talk
-from redislab.wire.clitext import format_reply
-from redislab.wire.requests import split_words
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -50,25 +48,17 @@ class RedisMagics(Magics):
         if cell is None:
             if not line.strip():
                 raise UsageError(USAGE)
-            sys.stdout.write(lab.run(_ask(Talk(lab.find()), line)) + "\n")
+            talk = Talk(lab.find())
+            sys.stdout.write(f"{lab.run(talk.answer(line))}\n")
+            lab.run(talk.close())
             return
         handle = lab.find(line.strip() or None)
         talk = Talk(handle)
         for command in cell.splitlines():
             if command.strip() and not command.lstrip().startswith("#"):
                 prompt = f"{handle.host}:{handle.port}> {command.strip()}"
-                sys.stdout.write(f"{prompt}\n{lab.run(_ask(talk, command))}\n")
-
-
-async def _ask(talk: Talk, command: str) -> str:
-    """Send a command line; what redis-cli prints for the answer."""
-    words = split_words(command.strip().encode())
-    if not words:
-        return "Invalid argument(s)"
-    try:
-        return format_reply(await talk.ask(words), words)
-    except (OSError, TimeoutError) as failure:
-        return f"Error: {str(failure) or 'no answer'}"
+                sys.stdout.write(f"{prompt}\n{lab.run(talk.answer(command))}\n")
+        lab.run(talk.close())
 
 
 def find_lab(namespace: dict[str, object]) -> Lab:

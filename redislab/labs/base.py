@@ -7,31 +7,40 @@ fault of a scenario touches.
 
 from __future__ import annotations
 
-import contextlib
+import subprocess
+import sys
 import threading
 import weakref
 from abc import ABC, abstractmethod
 from asyncio import Task, create_task, sleep
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from html import escape
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from redislab import benchmark
 from redislab.labs import registry
 from redislab.labs.events import EventTable
-from redislab.labs.snapshot import NodeSnapshot, Snapshot, node_snapshot
-from redislab.labs.talk import exchange
-from redislab.wire.clitext import format_reply
-from redislab.wire.replies import Reply, ReplyParser
-from redislab.wire.requests import split_words
-from redislab.wire.resp import array, bulk
+from redislab.labs.snapshot import NodeSnapshot, node_snapshot
+from redislab.labs.talk import answer_once, exchange
 from redislab.worlds import make_world
-from redislab.worlds.base import BOTH, CLIENT, OBSERVER, Journal, NodeHandle, NodeSpec, World
+from redislab.worlds.base import (
+    BOTH,
+    CLIENT,
+    OBSERVER,
+    Journal,
+    NodeHandle,
+    NodeSpec,
+    World,
+    WorldError,
+)
+
+if TYPE_CHECKING:
+    from redislab.benchmark import Result
+    from redislab.worlds.sim.disk import SimDisk
 
 T = TypeVar("T")
 Named = NodeHandle | str
@@ -40,22 +49,33 @@ Named = NodeHandle | str
 ASK_SECONDS = 1.0
 # How often `wait_until` looks.
 LOOK_SECONDS = 0.05
-_CLI_READ_BYTES = 64 * 1024
 
 
 class Lab(ABC):
     """Nodes in a world.
 
+    A method that takes a node takes its name or its handle; a lab of one node needs neither.
+
     Args:
         world: "sim", "live" or "redis".
         seed: of everything that is left to chance.
+        password: what nodes ask for, if they do; the lab watches them with it.
         options: further options of the world, such as `faults` in `sim`.
+
+    Attributes:
+        relayed: whether faults can be put between two of its nodes, which a lab of one has no use
+            for.
     """
 
-    def __init__(self, world: str, seed: int, **options: Any) -> None:
+    relayed: ClassVar[bool] = True
+
+    def __init__(
+        self, world: str, seed: int, *, password: str | None = None, **options: Any
+    ) -> None:
         registry.register(self)
-        self._world: World = make_world(world, seed=seed, **options)
+        self._world: World = make_world(world, seed=seed, relayed=self.relayed, **options)
         self.seed = seed
+        self._password = password
         self._closer = weakref.finalize(self, self._world.close)
         self._observers: dict[str, redis.Redis] = {}
 
@@ -163,24 +183,41 @@ class Lab(ABC):
 
     # -- what can be done to nodes ---------------------------------------------------------------
 
-    def kill(self, node: Named) -> None:
-        """`kill -9`: the process is gone at once."""
-        self._world.kill(str(node))
+    def kill(self, node: Named | None = None) -> None:
+        """`kill -9`: the process is gone at once; what it wrote to files stays."""
+        self._world.kill(self._one(node))
 
-    def restart(self, node: Named) -> None:
-        """Start a node again, at the same address."""
-        self._world.restart(str(node))
+    def power_off(self, node: Named | None = None, *, kept: float | None = None) -> None:
+        """Its host loses power: nobody is told, and what was not synced to disk may be lost.
 
-    def pause(self, node: Named) -> None:
+        Args:
+            node: which one.
+            kept: the share of what was not synced that has reached the disk by itself, 0 to 1;
+                None leaves it to chance.
+
+        Raises:
+            WorldError: outside `sim`. There, `kill` is as far as it goes.
+        """
+        self._world.power_off(self._one(node), kept)
+
+    def restart(self, node: Named | None = None, *, wipe: bool = False) -> None:
+        """Start a node again, at the same address, on the files it left; none if `wipe`."""
+        self._world.restart(self._one(node), wipe=wipe)
+
+    def pause(self, node: Named | None = None) -> None:
         """`SIGSTOP`: it stands still, its connections stay open."""
-        self._world.pause(str(node))
+        self._world.pause(self._one(node))
 
-    def resume(self, node: Named) -> None:
+    def resume(self, node: Named | None = None) -> None:
         """`SIGCONT`: it goes on."""
-        self._world.resume(str(node))
+        self._world.resume(self._one(node))
 
     def cut(self, a: Named, b: Named, direction: str = BOTH) -> None:
-        """Let nothing through between two hosts: "both" ways, or only "a->b" or "b->a"."""
+        """Let nothing through between two hosts: "both" ways, or only "a->b" or "b->a".
+
+        Hosts are the nodes by name, and "client", where the lab's clients are unless they say
+        otherwise and where every program is that is no part of the lab.
+        """
         self._world.cut(str(a), str(b), direction)
 
     def delay(self, a: Named, b: Named, seconds: float, jitter: float = 0.0) -> None:
@@ -203,26 +240,99 @@ class Lab(ABC):
         """Events, and in `sim` every message."""
         return self._world.journal
 
-    def log(self, node: Named) -> str:
+    def log(self, node: Named | None = None) -> str:
         """The text of a node's log."""
-        return self._world.log(str(node))
+        return self._world.log(self._one(node))
+
+    def files(self, node: Named | None = None) -> dict[str, bytes]:
+        """The files in a node's `dir` and below: their paths from there, and their bytes."""
+        return self._world.files(self._one(node))
+
+    def put_files(self, files: Mapping[str, bytes], node: Named | None = None) -> None:
+        """Lay files into a node's `dir`, in place of those of their names."""
+        self._world.put_files(self._one(node), files)
+
+    def disk(self, node: Named | None = None) -> SimDisk:
+        """A node's disk, to make it fail; raises WorldError outside `sim`."""
+        return self._world.disk(self._one(node))
 
     @abstractmethod
     def snapshot(self) -> Any:
         """What the nodes say of themselves now."""
 
-    def _exchange(self, handle: NodeHandle, data: bytes, wait_s: float) -> bytes:
-        return self._world.run(exchange(handle, data, wait_s))
+    # -- talking to nodes ------------------------------------------------------------------------
 
-    def _measure(
-        self, handle: NodeHandle, test: str | Sequence[str | bytes], options: dict[str, Any]
-    ) -> benchmark.Result:
-        """Load a node: in virtual time in `sim`, else from a process of its own."""
-        where: dict[str, Any] = {"host": handle.host, "port": handle.port}
+    def client(self, node: Named | None = None, *, at: str = CLIENT, **options: Any) -> redis.Redis:
+        """A stock blocking redis-py client; `options` are redis-py's, `at` names its host."""
+        return self._world.client(self._one(node), at, **options)
+
+    def async_client(
+        self, node: Named | None = None, *, at: str = CLIENT, **options: Any
+    ) -> redis.asyncio.Redis:
+        """A stock redis-py asyncio client; in `sim`, for coroutines that `run` runs."""
+        return self._world.async_client(self._one(node), at, **options)
+
+    def cli(self, command: str, node: Named | None = None, *, password: str | None = None) -> str:
+        """What redis-cli prints for a command line, such as "INFO memory"; `password` is its -a."""
+        return self.run(answer_once(self.find(self._one(node)), password, command))
+
+    def exchange(self, data: bytes, node: Named | None = None, *, wait_s: float = 1.0) -> bytes:
+        """Send bytes as they are on a connection of their own; return what comes back.
+
+        Args:
+            data: what to send.
+            node: to which one.
+            wait_s: how long to wait for the first byte, in seconds of the lab's clock. What comes
+                after it is collected until the node falls silent or hangs up.
+        """
+        return self.run(exchange(self.find(self._one(node)), data, wait_s))
+
+    def measure(
+        self,
+        test: str | Sequence[str | bytes] = "GET",
+        node: Named | None = None,
+        **options: Any,
+    ) -> Result:
+        """Load a node and return what was measured.
+
+        Args:
+            test: the name of one of redis-benchmark's tests, or the words of a command.
+            node: which one.
+            options: those of `redislab.benchmark.run`: `clients`, `requests`, `duration_s`,
+                `payload` in bytes, `pipeline`, `rate` in requests a second (the open loop), ...
+
+        In `sim` the load runs in virtual time, elsewhere in a process of its own, past everything
+        that faults are put into. A node that is to be measured should be a process as well: see
+        `own_process`.
+        """
+        from redislab import benchmark
+
+        host, port = self._world.direct(self._one(node))
+        where: dict[str, Any] = {"host": host, "port": port, "password": self._password}
         settings = benchmark.settings_for(test, **(where | options))
         if self.world == "sim":
             return self._world.run(benchmark.coroutine(settings))
         return benchmark.run(settings)
+
+    def benchmark(self, *words: str, node: Named | None = None) -> str:
+        """The report that `redislab benchmark` prints for a node.
+
+        Args:
+            words: its options, as on the command line: `lab.benchmark("-t", "get", "-q")`.
+            node: which one.
+
+        Raises:
+            WorldError: in `sim`, where no other process can connect.
+            RuntimeError: the benchmark could not run; the message is what it said.
+        """
+        if self.world == "sim":
+            raise WorldError("no other process reaches a node in `sim`; use lab.measure there")
+        host, port = self._world.direct(self._one(node))
+        line = [sys.executable, "-m", "redislab", "benchmark", "-h", host, "-p", str(port), *words]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip() or done.stdout.strip())
+        return done.stdout
 
     # -- for the labs ----------------------------------------------------------------------------
 
@@ -233,10 +343,17 @@ class Lab(ABC):
             self.close()
             raise
 
-    def _client(self, node: str, at: str, options: dict[str, Any]) -> redis.Redis:
-        return self._world.client(node, at, **options)
+    def _one(self, node: Named | None) -> str:
+        """The name of a node; None is the only one.
 
-    def _ask(self, name: str, password: str | None) -> Mapping[str, Any] | None:
+        Raises:
+            KeyError: there is no such node, or None could be any of several.
+        """
+        if node is None and len(self.nodes) != 1:
+            raise KeyError(f"which node? There are {', '.join(self.nodes) or 'none'}")
+        return self.find(node).name
+
+    def _ask(self, name: str) -> Mapping[str, Any] | None:
         """A node's INFO; None when it does not answer."""
         if self._world.state(name) != "running":
             return None
@@ -245,7 +362,7 @@ class Lab(ABC):
             client = self._observers[name] = self._world.client(
                 name,
                 OBSERVER,
-                password=password,
+                password=self._password,
                 socket_timeout=ASK_SECONDS,
                 retry=Retry(NoBackoff(), 0),
                 decode_responses=True,
@@ -257,33 +374,10 @@ class Lab(ABC):
             return None
         return info
 
-    def _snapshot_of(self, handle: NodeHandle, password: str | None) -> NodeSnapshot:
-        info = self._ask(handle.name, password)
+    def _snapshot_of(self, handle: NodeHandle) -> NodeSnapshot:
+        info = self._ask(handle.name)
         state = self._world.state(handle.name)
         return node_snapshot(handle.name, handle.host, handle.port, state, info)
-
-    def _cli(self, handle: NodeHandle, command: str, password: str | None = None) -> str:
-        """What redis-cli prints for one command line, sent over a connection of its own."""
-        words = split_words(command.encode())
-        if words is None:
-            return "Invalid argument(s)"
-        if not words:
-            return ""
-        client = self._world.client(
-            handle.name,
-            CLIENT,
-            protocol=2,
-            password=password,
-            socket_timeout=None,
-            retry=Retry(NoBackoff(), 0),
-        )
-        with contextlib.closing(client):
-            try:
-                connection: Any = client.connection_pool.get_connection()
-                reply = _exchange(connection._sock, words)
-            except (redis.RedisError, OSError) as failure:
-                return _connection_error(handle, failure)
-        return format_reply(reply, words)
 
 
 # A loop holds its tasks by weak references only.
@@ -298,24 +392,3 @@ async def _start_later(seconds: float, action: Callable[[], object]) -> None:
     task = create_task(later(), name=f"after {seconds:g} s")
     _later_tasks.add(task)
     task.add_done_callback(_later_tasks.discard)
-
-
-def _exchange(sock: Any, words: list[bytes]) -> Reply:
-    parser = ReplyParser()
-    sock.sendall(array([bulk(word) for word in words]))
-    while True:
-        data = sock.recv(_CLI_READ_BYTES)
-        if not data:
-            raise ConnectionError("Server closed the connection")
-        replies = parser.feed(data)
-        if replies:
-            return replies[0]
-
-
-def _connection_error(handle: NodeHandle, failure: Exception) -> str:
-    if "refused" in str(failure) or "Connect call failed" in str(failure):
-        return f"Could not connect to Redis at {handle.host}:{handle.port}: Connection refused"
-    return f"Error: {failure}"
-
-
-__all__ = ["Lab", "Named", "Snapshot"]
