@@ -74,6 +74,74 @@ def test_bytes_arrive_in_order_under_loss_and_jitter():
     loop.close()
 
 
+def received_after(faults, size, seed=1):
+    """When a message of `size` bytes is all there, in seconds after it was sent."""
+    loop = SimLoop(seed=seed, faults=faults)
+    serve(loop, echo)
+    reader, writer = connect(loop)
+    began = loop.now
+    arrivals = []
+
+    async def talk():
+        writer.write(b"x" * size)
+        writer.write_eof()
+        while await reader.read(65536):
+            pass
+        sent = [m for m in loop.journal.messages if m.kind == "data" and m.source == "client"]
+        arrivals.extend(m.delivered - began for m in sent)
+
+    on(loop, "client", talk())
+    writer.transport.abort()
+    loop.close()
+    return arrivals
+
+
+def test_a_link_of_limited_bandwidth_takes_its_time():
+    quick = Faults(latency_seconds=0.001, jitter_seconds=0.0)
+    slow = Faults(latency_seconds=0.001, jitter_seconds=0.0, bandwidth_bytes_per_second=1_000_000)
+    assert received_after(quick, 200_000)[-1] == pytest.approx(0.001)
+    arrivals = received_after(slow, 200_000)
+    assert arrivals[-1] == pytest.approx(0.201)
+    # One after the other: the last byte of each piece leaves when the link has had time for all.
+    assert arrivals == pytest.approx([0.066536, 0.132072, 0.197608, 0.201])
+
+
+def test_bandwidth_is_that_of_the_link_and_shared_by_its_connections():
+    faults = Faults(latency_seconds=0.0, jitter_seconds=0.0, bandwidth_bytes_per_second=1_000_000)
+    loop = SimLoop(seed=1, faults=faults)
+    serve(loop, echo)
+    ends = [connect(loop) for _ in range(2)]
+    began = loop.now
+
+    async def talk():
+        for _, writer in ends:
+            writer.write(b"x" * 50_000)
+        return [await reader.readexactly(50_000) for reader, _ in ends]
+
+    on(loop, "client", talk())
+    # 50 ms for each there, and the answer of the first comes back while the second goes.
+    assert loop.now - began == pytest.approx(0.15)
+    loop.close()
+
+
+def test_a_stall_holds_a_message_and_all_that_follow_it():
+    calm = Faults(latency_seconds=0.001, jitter_seconds=0.0)
+    stalling = Faults(
+        latency_seconds=0.001,
+        jitter_seconds=0.0,
+        stall_probability=0.5,
+        stall_seconds_max=2.0,
+    )
+    # A window, and twice a trip back and forth for room in it.
+    assert max(received_after(calm, 600_000)) == pytest.approx(0.005)
+    arrivals = received_after(stalling, 600_000)
+    assert arrivals == sorted(arrivals)
+    assert max(arrivals) > 0.1
+    assert max(arrivals) < 2.0 * len(arrivals) + 0.1
+    assert received_after(stalling, 600_000) == arrivals
+    assert received_after(stalling, 600_000, seed=2) != arrivals
+
+
 def test_a_port_nobody_listens_on_refuses(loop):
     with pytest.raises(ConnectionRefusedError):
         connect(loop)
