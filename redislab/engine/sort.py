@@ -83,8 +83,10 @@ def _sort(c: Caller, options: _Options, key: bytes) -> Reply:
     value = db.lookup_read(key)
     if value is not None and type(value) not in {ListValue, SetValue, SortedSetValue}:
         raise wrong_type()
-    if options.keeps_order and type(value) is SetValue and options.store is not None:
-        # A set has no order of its own; what is stored must not depend on chance.
+    settled = c.in_script or options.store is not None
+    if options.keeps_order and type(value) is SetValue and settled:
+        # A set has no order of its own; what is stored, or told to a script, must not depend on
+        # chance.
         options.alpha, options.by = True, None
     elements = _limited(_ordered(db, value, options), options)
     shown: list[bytes | None] = list(elements)

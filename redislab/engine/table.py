@@ -27,12 +27,13 @@ from redislab.engine.keyspace import Engine, Keyspace
 class Caller:
     """What a command may know of the client it runs for. The server's `Client` extends it."""
 
-    __slots__ = ("db", "deny_blocking", "engine", "resp", "rewritten")
+    __slots__ = ("db", "deny_blocking", "engine", "in_script", "resp", "rewritten")
 
     db: Keyspace
     engine: Engine
     resp: int  # the protocol the client speaks, 2 or 3
     deny_blocking: bool  # inside MULTI or a script: answer at once instead of waiting
+    in_script: bool
     # What to send to replicas and the append-only file in place of the request: None for the
     # request itself, an empty list for nothing.
     rewritten: list[list[bytes]] | None

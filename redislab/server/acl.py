@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from redislab.engine.errors import CommandError
+from redislab.engine.errors import CommandError, shown
 from redislab.engine.table import Reply, command
 from redislab.server import users
 from redislab.server.arguments import integer_argument
@@ -118,17 +118,21 @@ class Acl:
                 self._close(client)
         return True
 
-    def note_denied(self, client: Client, reason: int, name: bytes) -> None:
-        """Remember that something was denied."""
-        self._note(client, reason, name, client.user.name)
+    def note_denied(
+        self, client: Client, reason: int, name: bytes, context: bytes | None = None
+    ) -> None:
+        """Remember that something was denied; a script's commands have a context of their own."""
+        self._note(client, reason, name, client.user.name, context)
 
     def note_failed_login(self, client: Client, user: bytes) -> None:
         """Remember a failed AUTH."""
         name = b"AUTH" if client.executing is None else client.executing.name.encode()
         self._note(client, users.DENIED_AUTH, name, user)
 
-    def _note(self, client: Client, reason: int, name: bytes, user: bytes) -> None:
-        context = b"multi" if client.multi is not None else b"toplevel"
+    def _note(
+        self, client: Client, reason: int, name: bytes, user: bytes, context: bytes | None = None
+    ) -> None:
+        context = context or (b"toplevel" if client.multi is None else b"multi")
         now = self.node.environment.unix_time()
         for entry in self.log[:10]:
             same = (entry.reason, entry.context, entry.name, entry.user)
@@ -302,15 +306,13 @@ def acl_dryrun(c: Client, args: list[bytes]) -> Reply:
     """ACL DRYRUN name command [argument ...]."""
     user = c.node.acl.users.get(args[2])
     if user is None:
-        message = f"ERR User '{args[2].decode('utf-8', 'surrogateescape')}' not found"
-        raise CommandError(message)
+        raise CommandError(f"ERR User '{shown(args[2])}' not found")
     words = args[3:]
     entry = c.node.commands.get(words[0].lower())
     if entry is not None and entry.subcommands and len(words) > 1:
         entry = entry.subcommands.get(words[1].lower())
     if entry is None:
-        message = f"ERR Command '{words[0].decode('utf-8', 'surrogateescape')}' not found"
-        raise CommandError(message)
+        raise CommandError(f"ERR Command '{shown(words[0])}' not found")
     if not entry.least <= len(words) <= entry.most:
         message = f"ERR wrong number of arguments for '{entry.name}' command"
         raise CommandError(message)

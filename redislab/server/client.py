@@ -81,7 +81,7 @@ class Client(Caller):
         self.shard_channels: dict[bytes, None] = {}
         self.watched: dict[tuple[int, bytes], bool] = {}
         self.rewritten = None
-        self.deny_blocking = False
+        self.deny_blocking = self.in_script = False
         self.in_exec = False
         self.soft_limit_since: float | None = None
         self.reset()

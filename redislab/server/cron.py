@@ -1,7 +1,7 @@
 """The periodic work of a node (`serverCron` in `src/server.c` of Redis 7.0), `hz` times a second.
 
 Expired keys are removed, rates are sampled, counters are folded, idle clients are closed. A node
-that sleeps or is paused does not expire keys.
+that sleeps, is paused or runs a slow script does not expire keys.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class Cron:
         if node.asleep:
             return
         now = node.loop_time()
-        if self.active_expire and not node.pause_mode() and node.engine.expires_by_itself:
+        stands = node.pause_mode() or node.scripts.slow.client is not None
+        if self.active_expire and not stands and node.engine.expires_by_itself:
             self._expire()
         if now - self._sampled >= _SAMPLE_S - 1e-9:
             self._sampled = now

@@ -139,6 +139,11 @@ def _change_id(c: Client, args: list[bytes]) -> Reply:
     return OK
 
 
+def _disable_deny_scripts(c: Client, args: list[bytes]) -> Reply:
+    c.node.scripts.allows_everything = args[2] != b"0"
+    return OK
+
+
 def _nothing(c: Client, args: list[bytes]) -> Reply:
     """What tunes a part of Redis that a node here does not have."""
     return OK
@@ -213,7 +218,7 @@ _WORDS: dict[bytes, tuple[int, int, Callable[[Client, list[bytes]], Reply]]] = {
     b"change-repl-id": (2, 2, _change_id),
     b"protocol": (3, 3, _protocol),
     b"quicklist-packed-threshold": (3, 3, _nothing),
-    b"set-disable-deny-scripts": (3, 3, _nothing),
+    b"set-disable-deny-scripts": (3, 3, _disable_deny_scripts),
     b"replybuffer": (3, 4, _nothing),
     b"stringmatch-len": (4, 4, _nothing),
     b"help": (2, 2, _help),

@@ -41,7 +41,7 @@ def dispatch(client: Client, args: list[bytes]) -> Reply:
         gates.check(client, entry, args)
     except CommandError as refused:
         return _reject(client, refused)
-    if gates.is_postponed(client, entry):
+    if gates.is_postponed(client, entry, args):
         return node.postpone(client, args)
     if client.multi is not None and entry.name not in _NEVER_QUEUED:
         client.multi.append((entry, args))

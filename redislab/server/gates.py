@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError
+from redislab.server import scriptflags
 from redislab.server.users import ALLOWED, DENIED_CHANNEL, DENIED_COMMAND
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ _ALLOWED_IN_SUBSCRIPTION = frozenset(
         "reset",
     }
 )
+# They write nothing themselves, but what they do may have to be told to replicas; a pause of writes
+# holds them back.
+MAY_REPLICATE = frozenset({"eval", "evalsha", "fcall", "pfcount", "publish", "spublish"})
 _ALLOWED_WITHOUT_MEMORY = frozenset({"exec", "discard", "quit", "reset"})
 
 
@@ -55,12 +59,13 @@ def check(client: Client, entry: Entry, args: list[bytes]) -> None:
         raise CommandError("ERR Command not allowed inside a transaction")
     if not client.user.plain:
         check_permissions(client, entry, args)
-    if node.config.maxmemory and not node.eviction.make_room():
-        refused = effective_flags(client, entry) & {"denyoom"}
+    slow = node.scripts.slow.client is not None  # then nothing is evicted
+    if node.config.maxmemory and not slow and not node.eviction.make_room():
+        refused = effective_flags(client, entry, args) & {"denyoom"}
         if refused or (client.multi is not None and entry.name not in _ALLOWED_WITHOUT_MEMORY):
             raise CommandError(OUT_OF_MEMORY)
     for gate in node.more_gates:
-        gate(client, entry)
+        gate(client, entry, args)
     if client.resp == 2 and client.subscribed and entry.name not in _ALLOWED_IN_SUBSCRIPTION:
         message = (
             f"ERR Can't execute '{entry.name}': only (P|S)SUBSCRIBE / "
@@ -85,19 +90,27 @@ def check_permissions(client: Client, entry: Entry, args: list[bytes]) -> None:
     raise CommandError(message)
 
 
-def effective_flags(client: Client, entry: Entry) -> frozenset[str]:
-    """A command's flags; those of EXEC are the ones of what was queued as well."""
-    if entry.name != "exec" or client.multi is None:
-        return entry.flags
-    return entry.flags.union(*(queued.flags for queued, _ in client.multi))
+def effective_flags(client: Client, entry: Entry, args: list[bytes]) -> frozenset[str]:
+    """A request's flags, with "may_replicate" among them.
+
+    Those of EXEC are the ones of what was queued as well, and those of EVAL and FCALL the ones that
+    the script or function has declared.
+    """
+    if entry.name == "exec" and client.multi is not None:
+        queued = (effective_flags(client, each, words) for each, words in client.multi)
+        return entry.flags.union(*queued)
+    declared = client.node.scripts.declared(entry, args)
+    if declared is not None:
+        return scriptflags.command_flags(entry.flags, declared)
+    return entry.flags | {"may_replicate"} if entry.name in MAY_REPLICATE else entry.flags
 
 
-def is_postponed(client: Client, entry: Entry) -> bool:
+def is_postponed(client: Client, entry: Entry, args: list[bytes]) -> bool:
     """Whether CLIENT PAUSE holds this command back."""
     mode = client.node.pause_mode()
     if mode != "write":
         return mode == "all"
-    return not effective_flags(client, entry).isdisjoint({"write", "may_replicate"})
+    return not effective_flags(client, entry, args).isdisjoint({"write", "may_replicate"})
 
 
 def node_is_plain(node: Node) -> bool:

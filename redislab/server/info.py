@@ -34,7 +34,6 @@ DEFAULT = (
     "cluster",
     "keyspace",
 )
-_LUA_BYTES, _FUNCTIONS_BYTES = 32_768, 33_792  # the two interpreters of Redis, before any script
 
 
 @command("info")
@@ -129,7 +128,7 @@ def _clients(node: Node) -> Fields:
         ("maxclients", node.config.maxclients),
         ("client_recent_max_input_buffer", max(received, default=0)),
         ("client_recent_max_output_buffer", max(unread, default=0)),
-        ("blocked_clients", len(node.blocking)),
+        ("blocked_clients", len(node.blocking) - (node.scripts.slow.client is not None)),
         ("tracking_clients", len(node.tracking.clients)),
         ("clients_in_timeout_table", len(node.blocking.timers)),
     ]
@@ -145,8 +144,9 @@ def _memory(node: Node) -> Fields:
     rss = node.environment.rss()
     _, total = node.environment.machine
     limit = node.config.maxmemory
-    scripts = stats.script_count()
-    machines = _LUA_BYTES + _FUNCTIONS_BYTES
+    scripts = node.scripts
+    eval_bytes, functions_bytes = scripts.memory(is_eval=True), scripts.memory(is_eval=False)
+    machines = eval_bytes + functions_bytes
     return [
         ("used_memory", used),
         ("used_memory_human", human(used)),
@@ -164,14 +164,14 @@ def _memory(node: Node) -> Fields:
         ("allocator_resident", rss),
         ("total_system_memory", total),
         ("total_system_memory_human", human(total)),
-        ("used_memory_lua", _LUA_BYTES),
-        ("used_memory_vm_eval", _LUA_BYTES),
-        ("used_memory_lua_human", human(_LUA_BYTES)),
+        ("used_memory_lua", eval_bytes),
+        ("used_memory_vm_eval", eval_bytes),
+        ("used_memory_lua_human", human(eval_bytes)),
         ("used_memory_scripts_eval", 0),
-        ("number_of_cached_scripts", scripts),
-        ("number_of_functions", 0),
-        ("number_of_libraries", 0),
-        ("used_memory_vm_functions", _FUNCTIONS_BYTES),
+        ("number_of_cached_scripts", len(scripts.cache)),
+        ("number_of_functions", len(scripts.libraries.functions)),
+        ("number_of_libraries", len(scripts.libraries.libraries)),
+        ("used_memory_vm_functions", functions_bytes),
         ("used_memory_vm_total", machines),
         ("used_memory_vm_total_human", human(machines)),
         ("used_memory_functions", 200),

@@ -1,243 +1,174 @@
-"""The Lua that scripts run in: a sandbox as Redis 7.0 sets it up (`src/script_lua.c`).
+"""The Lua that scripts and functions run in (`src/script_lua.c` of Redis 7.0).
 
-lupa brings the interpreter, Lua 5.1 as in Redis, and is optional. What Redis takes away (files, the
-operating system, Python here) is taken away, what it adds is added: `redis.call` and its kin in
-this module, `cjson`, `bit`, `struct` and `cmsgpack` in `lualibs.py`. Globals cannot be set, and
-reading one that does not exist is an error.
+lupa brings the interpreter, Lua 5.1 as in Redis, and is optional. `sandbox.lua` makes a sandbox of
+it; this module is the bridge: what scripts call in Python, and what Python calls in Lua. Only
+bytes, numbers and Lua's own values cross it. Replies cross as the bytes of the protocol and are
+taken apart and put together on the other side.
 
-Errors cross from Lua to the client as tables with the fields `err`, `source` and `line`, which is
-what makes the replies name the line of the script.
+Errors cross from Lua to the client as text with the source and line of the script, which is what
+makes the replies name the line. Errors of the functions here are of the two kinds of Redis: a text
+that begins with the place of the call (`luaL_error`), or a table with the text in `err`
+(`luaPushError`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import files
+from typing import Any, Protocol
 
 from redislab.engine.errors import CommandError
-from redislab.server import lualibs
-from redislab.wire import replies
-from redislab.wire.replies import Reply, parse_replies
-from redislab.wire.resp import NULL, array, bulk, double, error, integer, map_, set_, simple
+from redislab.server import luajson
+from redislab.server.luaarguments import Arguments, LibraryError, as_number, number_text
+from redislab.server.lualibs import libraries
+from redislab.server.names import VERSION
+from redislab.wire.resp import double
 
-# A script that never ends. Redis answers BUSY to everybody else until SCRIPT KILL; a node here has
-# one thread and reads nothing while a script runs, so it ends the script by itself. The limit is
-# of instructions, not seconds: in a simulation no time passes inside a script. It takes a few
-# seconds to get there.
-INSTRUCTIONS_MAX = 1_000_000_000
-INSTRUCTIONS_PER_TICK = 1_000_000
+INSTRUCTIONS_PER_TICK = 100_000
+# How deep a value that a script returns may be: what fits on the stack of Redis's interpreter.
+_DEPTH_MAX = 7995
+_UNPACKED_MAX = 8000  # LUAI_MAXCSTACK
+_RAND_MAX = 2**31 - 1
 
-# Runs once in a new interpreter. It is given the host's functions and returns `compile` and `run`.
-_BOOTSTRAP = rb"""
-local host = ...
-local getinfo, setfenv, error, pcall = debug.getinfo, setfenv, error, pcall
-local xpcall, loadstring, sethook = xpcall, loadstring, debug.sethook
-local type, tostring, setmetatable, select, rawget = type, tostring, setmetatable, select, rawget
 
-local function readonly(t)
-  return setmetatable({}, {
-    __index = t, __metatable = false,
-    __newindex = function() error('Attempt to modify a readonly table', 2) end,
-  })
-end
+class Host(Protocol):
+    """What the interpreter needs from the server around it."""
 
-local redis = {
-  LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
-  REPL_NONE = 0, REPL_AOF = 1, REPL_SLAVE = 2, REPL_REPLICA = 2, REPL_ALL = 3,
-  REDIS_VERSION = host.version, REDIS_VERSION_NUM = host.version_number,
-}
+    def call(self, argv: list[bytes]) -> bytes:
+        """Run a command; return its encoded reply. Raises CommandError when it may not run."""
 
-for _, name in ipairs({
-  'call', 'pcall', 'sha1hex', 'log', 'setresp', 'acl_check_cmd', 'set_repl',
-}) do
-  redis[name] = host[name]
-end
-redis.error_reply = function(...)
-  local text = ...
-  if select('#', ...) ~= 1 or type(text) ~= 'string' then
-    return {err = 'ERR wrong number or type of arguments'}
-  end
-  if text:sub(1, 1) == '-' then text = text:sub(2) end
-  if not text:find(' ', 1, true) then text = 'ERR ' .. text end
-  return {err = text}
-end
-redis.status_reply = function(...)
-  local text = ...
-  if select('#', ...) ~= 1 or type(text) ~= 'string' then
-    return {err = 'ERR wrong number or type of arguments'}
-  end
-  return {ok = text}
-end
-redis.replicate_commands = function() return true end
-redis.breakpoint = function() return false end
-redis.debug = function() end
+    def may_call(self, argv: list[bytes]) -> bool:
+        """Whether the caller's user may run a command. Raises CommandError for an unknown one."""
 
-local globals = {}
-for _, name in ipairs({
-  'assert', 'collectgarbage', 'coroutine', 'error', 'gcinfo', 'getmetatable', 'ipairs', 'load',
-  'loadstring', 'next', 'pairs', 'pcall', 'rawequal', 'rawget', 'rawset', 'select', 'setmetatable',
-  'tonumber', 'tostring', 'type', 'unpack', 'xpcall', '_VERSION',
-}) do globals[name] = _G[name] end
-for _, name in ipairs({'string', 'table', 'math'}) do globals[name] = readonly(_G[name]) end
-for name, library in pairs(host.libraries) do
-  globals[name] = readonly(library)
-end
-globals.redis = readonly(redis)
+    def write_log(self, level: int, text: bytes) -> None:
+        """Write a line to the log, at a level from 0 to 3."""
 
-local environment = setmetatable({}, {
-  __metatable = false,
-  __index = function(_, name)
-    local value = rawget(globals, name)
-    if value == nil then
-      error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
-    end
-    return value
-  end,
-  __newindex = function() error('Attempt to modify a readonly table', 2) end,
-})
-globals._G = environment
-globals.loadstring = function(...)
-  local chunk, problem = loadstring(...)
-  if chunk then setfenv(chunk, environment) end
-  return chunk, problem
-end
+    def set_replication(self, targets: int) -> None:
+        """Send what is written from here on to these targets: 1 the file, 2 the replicas."""
 
--- What a function of the host raises arrives as the host's own object. A script that catches it
--- gets the text.
-local function caught(fine, problem, ...)
-  if not fine and type(problem) == 'userdata' then problem = host.problem(problem).err end
-  return fine, problem, ...
-end
-globals.pcall = function(...) return caught(pcall(...)) end
+    def set_protocol(self, resp: int) -> None:
+        """Let commands answer in this version of the protocol."""
 
-local function located(problem)
-  if type(problem) == 'userdata' then problem = host.problem(problem) end
-  if type(problem) ~= 'table' then problem = {err = 'ERR ' .. tostring(problem)} end
-  if problem.line == nil then
-    for level = 2, 12 do
-      local frame = getinfo(level, 'Sl')
-      if frame == nil then break end
-      if frame.source == '@user_script' then
-        problem.source, problem.line = 'user_script', frame.currentline
-        break
-      end
-    end
-  end
-  return problem
-end
+    def protocol(self) -> int:
+        """The version of the protocol that commands answer in."""
 
-local function compile(body)
-  local chunk, problem = loadstring(body, '@user_script')
-  if chunk then setfenv(chunk, environment) end
-  return chunk, problem
-end
+    def count_error(self, message: str, *, counted: bool) -> None:
+        """An error is in the reply; tell whether it was counted when it arose."""
 
--- Past the limit the error is raised at every line, so that no pcall of the script can hold it up.
-local ticks = 0
-local function tick()
-  ticks = ticks + 1
-  if ticks > host.ticks_max then
-    sethook(tick, 'l')
-    if getinfo(2, 'S').source ~= '@user_script' then return end
-    error('Script killed: it ran for more than ' .. host.instructions_max .. ' instructions', 0)
-  end
-end
+    def tick(self) -> str | None:
+        """Some time has passed; the text of an error if the script is to end."""
 
-local function run(chunk, keys, arguments)
-  globals.KEYS, globals.ARGV = keys, arguments
-  ticks = 0
-  sethook(tick, '', host.instructions_per_tick)
-  local fine, value = xpcall(chunk, located)
-  sethook()
-  globals.KEYS, globals.ARGV = nil, nil
-  return fine, value
-end
+    def is_running(self) -> bool:
+        """Whether a script runs, not the load of a library."""
 
-return compile, run
-"""
+    def register(self, arguments: tuple[Any, ...], kind_of: Callable[[Any], str]) -> None:
+        """A library registers a function. Raises CommandError."""
+
+
+class UncountedError(CommandError):
+    """The error of a call in a script that no command has counted."""
 
 
 class ScriptError(Exception):
-    """A script that raised: the table of its error, as Python values."""
+    """A script that raised.
 
-    def __init__(self, message: bytes, line: int | None) -> None:
+    Attributes:
+        message: the error with its code.
+        place: where it arose, as `@user_script:1`, if that is known.
+        counted: whether it was counted already, as that of a command that failed.
+    """
+
+    def __init__(self, message: bytes, place: bytes | None = None, *, counted: bool) -> None:
         super().__init__(message)
         self.message = message
-        self.line = line
+        self.place = place
+        self.counted = counted
 
 
-class _HostError(Exception):
-    """Crosses from a function of ours into Lua, with the table of the error."""
+class _RaisedError(Exception):
+    """Crosses from a function of ours into Lua.
+
+    Attributes:
+        text: of the error.
+        is_text: whether the error is that text, not a table with it.
+        counted: see ScriptError.
+    """
+
+    def __init__(self, text: bytes, *, is_text: bool = False, counted: bool = False) -> None:
+        super().__init__(text)
+        self.text = text
+        self.is_text = is_text
+        self.counted = counted
 
 
 class Lua:
     """One interpreter.
 
     Args:
-        call: runs a command and returns its encoded reply; raises CommandError when it may not.
-        log: takes a level from 0 to 3 and a text.
+        host: the server around it.
+        is_eval: for scripts; otherwise for libraries of functions.
+        deprecated: whether scripts get setfenv, getfenv and newproxy (`lua-enable-deprecated-api`).
 
     Raises:
         ImportError: lupa is not installed.
     """
 
-    def __init__(
-        self, call: Callable[[list[bytes]], bytes], log: Callable[[int, bytes], None]
-    ) -> None:
+    def __init__(self, host: Host, *, is_eval: bool, deprecated: bool) -> None:
         from lupa.lua51 import LuaRuntime, lua_type
 
         self._lua_type = lua_type
-        self._call = call
-        self._log = log
-        self.resp = 2
+        self._host = host
+        self._seed = 0x1234ABCD330E  # of redisLrand48, before anybody has seeded it
         self._runtime = LuaRuntime(
-            encoding=None, unpack_returned_tuples=True, register_eval=False, register_builtins=False
+            encoding=None,
+            unpack_returned_tuples=True,
+            register_eval=False,
+            register_builtins=False,
+            attribute_filter=_no_attributes,
         )
-        host = self._table(
+        table = self.table(
             {
-                b"version": b"7.0.15",
+                b"version": VERSION.encode(),
                 b"version_number": 0x0007000F,
-                b"ticks_max": INSTRUCTIONS_MAX // INSTRUCTIONS_PER_TICK,
-                b"instructions_max": b"%d" % INSTRUCTIONS_MAX,
+                b"chunk_name": b"@user_script" if is_eval else b"@user_function",
+                b"is_eval": is_eval,
+                b"deprecated": deprecated,
+                b"depth_max": _DEPTH_MAX,
+                b"unpacked_max": _UNPACKED_MAX,
                 b"instructions_per_tick": INSTRUCTIONS_PER_TICK,
-                b"problem": self._problem,
-                b"call": _raising(self._redis_call),
-                b"pcall": lambda *words: self._redis_call(*words)[1],
-                b"sha1hex": _raising(self._sha1hex),
-                b"log": _raising(self._redis_log),
-                b"setresp": _raising(self._setresp),
-                b"acl_check_cmd": lambda *_: True,
-                b"set_repl": lambda *_: None,
-                b"libraries": self._table(
-                    {
-                        name: self._table(
-                            {key: _raising(f) if callable(f) else f for key, f in library.items()}
-                        )
-                        for name, library in lualibs.libraries(self).items()
-                    }
+                b"is_callable": callable,
+                b"calls": self.table(self._calls()),
+                b"libraries": self.table(
+                    {name: self._library(each) for name, each in libraries(self).items()}
                 ),
             }
         )
-        setup = self._runtime.eval(b"function(source, host) return loadstring(source)(host) end")
-        self._compile, self._run = setup(_BOOTSTRAP, host)
+        setup = self._runtime.eval(
+            b"function(source, host) return loadstring(source, '=sandbox')(host) end"
+        )
+        source = files("redislab.server").joinpath("sandbox.lua").read_bytes()
+        parts = setup(source, table)
+        self._compile, self._run, self._call_function, self._load, self._decode, self._where = parts
+        self._memory = self._runtime.eval(b"function() return collectgarbage('count') end")
+        self._empty = self._memory()
 
-    # -- running ---------------------------------------------------------------------------------
+    @property
+    def memory(self) -> int:
+        """Bytes that the interpreter has in use beyond those of the sandbox."""
+        return max(int((self._memory() - self._empty) * 1024), 0)
 
-    def compile(self, body: bytes) -> Any:
-        """A chunk that `run` takes.
+    # -- what Python calls ---------------------------------------------------------------------
+
+    def compile(self, source: bytes) -> Any:
+        """A chunk that `run` or `load` takes.
 
         Raises:
-            CommandError: the script is no Lua.
+            ScriptError: the source is no Lua.
         """
-        compiled = self._compile(body)
+        compiled = self._compile(source)
         if isinstance(compiled, tuple):
-            chunk, problem = compiled
-            if chunk is None:
-                text = problem.decode("utf-8", "replace")
-                message = f"ERR Error compiling script (new function): {text}"
-                raise CommandError(message)
-            return chunk
+            raise ScriptError(compiled[1], counted=False)
         return compiled
 
     def run(
@@ -248,165 +179,234 @@ class Lua:
         Raises:
             ScriptError: the script raised an error.
         """
-        self.resp = 2
-        result = self._run(chunk, self._list(keys), self._list(arguments))
-        fine, value = result if isinstance(result, tuple) else (result, None)
-        if not fine:
-            raise ScriptError(self._text(value[b"err"]), value[b"line"])
-        return self._to_reply(value, resp)
+        return _finished(self._run(chunk, self.list(keys), self.list(arguments), resp))
+
+    def call(
+        self, function: Any, keys: Sequence[bytes], arguments: Sequence[bytes], resp: int
+    ) -> bytes:
+        """Call a function that a library has registered, as `run` runs a chunk."""
+        return _finished(self._call_function(function, self.list(keys), self.list(arguments), resp))
+
+    def load(self, chunk: Any) -> None:
+        """Run the code of a library, so that it registers its functions.
+
+        Raises:
+            ScriptError: it raised an error.
+        """
+        problem = self._load(chunk)
+        if problem is not None:
+            raise ScriptError(problem, counted=False)
 
     # -- what scripts call -----------------------------------------------------------------------
 
-    def _redis_call(self, *words: Any) -> tuple[bool, Any]:
+    def _calls(self) -> dict[bytes, Callable[..., Any]]:
+        return {
+            b"call": lambda *words: self._redis_call(words, raising=True),
+            b"pcall": lambda *words: self._redis_call(words, raising=False),
+            b"sha1hex": self._guarded(self._sha1hex),
+            b"log": self._guarded(self._redis_log),
+            b"setresp": self._guarded(self._setresp),
+            b"set_repl": self._guarded(self._set_repl),
+            b"acl_check_cmd": self._guarded(self._acl_check_cmd),
+            b"register_function": self._guarded(self._register_function),
+            b"random": self._guarded(self._random_number),
+            b"randomseed": self._guarded(self._seed_random),
+            b"count_error": self._count_error,
+            b"tick": self._tick,
+            b"problem": _problem,
+            b"protocol": self._host.protocol,
+            b"double": double,
+            b"new_json": lambda: self._library(luajson.library(self)),
+        }
+
+    def _library(self, library: dict[bytes, Any]) -> Any:
+        return self.table(
+            {name: self._guarded(f) if callable(f) else f for name, f in library.items()}
+        )
+
+    def _guarded(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function whose errors Lua gets in Redis's forms."""
+
+        def call(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except LibraryError as wrong:
+                raise _RaisedError(self._where() + wrong.text, is_text=True) from None
+            except CommandError as refused:
+                raise _RaisedError(_encode(refused.message)) from None
+
+        return call
+
+    def _redis_call(self, words: tuple[Any, ...], *, raising: bool) -> Any:
+        self._check_running("redis.call/pcall")
+        try:
+            reply = self._host.call(self._request(words))
+        except UncountedError as wrong:
+            failure, counted = wrong.message, False
+        except CommandError as refused:
+            failure, counted = refused.message, True
+        else:
+            if reply[0] == 36 and reply[1] != 45:  # most replies are strings that are not null
+                return reply[reply.index(b"\n") + 1 : -2]
+            value = self._decode(reply)
+            if raising and reply[0] == 45:
+                raise _RaisedError(value[b"err"], counted=True)
+            return value
+        if raising:
+            raise _RaisedError(_encode(failure), counted=counted)
+        fields: dict[bytes, Any] = {b"err": _encode(failure)}
+        if counted:
+            fields[b"ignore_error_stats_update"] = True
+        return self.table(fields)
+
+    def _request(self, words: tuple[Any, ...]) -> list[bytes]:
         if not words:
-            return self._failure("ERR Please specify at least one argument for this redis lib call")
+            raise UncountedError("ERR Please specify at least one argument for this redis lib call")
         argv = []
         for word in words:
             if isinstance(word, bytes):
                 argv.append(word)
             elif isinstance(word, (int, float)) and not isinstance(word, bool):
-                argv.append(lualibs.number_text(word, b"%.17g"))
+                argv.append(number_text(word, 17))
             else:
-                problem = "ERR Lua redis lib command arguments must be strings or integers"
-                return self._failure(problem)
-        try:
-            reply = self._call(argv)
-        except CommandError as refused:
-            return self._failure(refused.message)
-        (parsed,) = parse_replies(reply)
-        return parsed.is_error, self._to_lua(parsed)
+                message = "ERR Lua redis lib command arguments must be strings or integers"
+                raise UncountedError(message)
+        return argv
 
-    def _sha1hex(self, *words: Any) -> tuple[bool, Any]:
+    def _check_running(self, what: str) -> None:
+        if not self._host.is_running():
+            message = f"ERR {what} can only be called inside a script invocation"
+            raise CommandError(message)
+
+    def _sha1hex(self, *words: Any) -> bytes:
         if len(words) != 1:
-            return self._failure("ERR wrong number of arguments")
-        return False, hashlib.sha1(self._text(words[0]), usedforsecurity=False).hexdigest().encode()
+            raise CommandError("ERR wrong number of arguments")
+        return hashlib.sha1(self.text(words[0]), usedforsecurity=False).hexdigest().encode()
 
-    def _redis_log(self, *words: Any) -> tuple[bool, Any]:
+    def _redis_log(self, *words: Any) -> None:
         if len(words) < 2:
-            return self._failure("ERR redis.log() requires two arguments or more.")
-        level = words[0]
-        if not isinstance(level, (int, float)):
-            return self._failure("ERR First argument must be a number (log level).")
-        if not 0 <= level <= 3:
-            return self._failure("ERR Invalid debug level.")
-        self._log(int(level), b" ".join(self._text(word) for word in words[1:]))
-        return False, None
+            raise CommandError("ERR redis.log() requires two arguments or more.")
+        level = as_number(words[0])
+        if level is None:
+            raise CommandError("ERR First argument must be a number (log level).")
+        if not 0 <= int(level) <= 3:
+            raise CommandError("ERR Invalid debug level.")
+        self._host.write_log(int(level), b" ".join(self.text(word) for word in words[1:]))
 
-    def _setresp(self, *words: Any) -> tuple[bool, Any]:
+    def _setresp(self, *words: Any) -> None:
+        self._check_running("redis.setresp")
         if len(words) != 1:
-            return self._failure("ERR redis.setresp() requires one argument.")
-        if words[0] not in {2, 3}:
-            return self._failure("ERR RESP version must be 2 or 3.")
-        self.resp = int(words[0])
-        return False, None
+            raise CommandError("ERR redis.setresp() requires one argument.")
+        resp = int(as_number(words[0]) or 0)
+        if resp not in {2, 3}:
+            raise CommandError("ERR RESP version must be 2 or 3.")
+        self._host.set_protocol(resp)
 
-    def _problem(self, raised: BaseException) -> Any:
-        """The table of an error that a function of ours raised."""
-        if isinstance(raised, _HostError):
-            return raised.args[0]
-        return self._table({b"err": b"ERR " + str(raised).encode()})
+    def _set_repl(self, *words: Any) -> None:
+        self._check_running("redis.set_repl")
+        if len(words) != 1:
+            raise CommandError("ERR redis.set_repl() requires two arguments.")
+        targets = int(as_number(words[0]) or 0)
+        if targets & ~3:
+            raise CommandError(
+                "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."
+            )
+        self._host.set_replication(targets)
 
-    def _failure(self, message: str) -> tuple[bool, Any]:
-        return True, self._table({b"err": message.encode("utf-8", "surrogateescape")})
+    def _acl_check_cmd(self, *words: Any) -> bool:
+        self._check_running("redis.acl_check_cmd")
+        return self._host.may_call(self._request(words))
+
+    def _register_function(self, *arguments: Any) -> None:
+        self._host.register(arguments, self.kind_of)
+
+    def _random_number(self, *bounds: Any) -> float:
+        self._check_random("math.random")
+        self._seed = (self._seed * 0x5DEECE66D + 0xB) % 2**48
+        fraction = (self._seed >> 17) % _RAND_MAX / _RAND_MAX
+        if not bounds:
+            return fraction
+        if len(bounds) > 2:
+            raise LibraryError("wrong number of arguments")
+        given = Arguments(self, "random", bounds)
+        high = given.integer(len(bounds))
+        low = given.integer(1) if len(bounds) > 1 else 1
+        if low > high:
+            raise given.wrong(len(bounds), "interval is empty")
+        return int(fraction * (high - low + 1)) + low
+
+    def _seed_random(self, *words: Any) -> None:
+        self._check_random("math.randomseed")
+        number = Arguments(self, "randomseed", words).integer(1)
+        self._seed = (number % 2**32 << 16) + 0x330E
+
+    def _check_random(self, what: str) -> None:
+        if not self._host.is_running():
+            raise LibraryError(f"{what} can only be called inside a script invocation")
+
+    def _count_error(self, text: bytes, counted: bool) -> None:
+        self._host.count_error(text.decode("utf-8", "surrogateescape"), counted=counted)
+
+    def _tick(self) -> bytes | None:
+        message = self._host.tick()
+        return None if message is None else message.encode()
 
     # -- values ----------------------------------------------------------------------------------
 
-    def _table(self, fields: dict[bytes, Any]) -> Any:
+    def table(self, fields: dict[bytes, Any]) -> Any:
+        """A table with these fields."""
         table = self._runtime.table()
         for name, value in fields.items():
             table[name] = value
         return table
 
-    def _list(self, items: Sequence[Any]) -> Any:
+    def list(self, items: Iterable[Any]) -> Any:
+        """A table with these items, from 1."""
         return self._runtime.table(*items)
 
-    table = _table
-    list = _list
+    def kind_of(self, value: Any) -> str:
+        """The type of a value from a script, as Lua names it."""
+        if value is None:
+            return "nil"
+        if isinstance(value, bool):
+            return "boolean"
+        if isinstance(value, (int, float)):
+            return "number"
+        if isinstance(value, bytes):
+            return "string"
+        return str(self._lua_type(value) or "userdata")
 
-    def is_table(self, value: Any) -> bool:
-        """Whether a value from a script is a table."""
-        return bool(self._lua_type(value) == "table")
-
-    def _text(self, value: Any) -> bytes:
+    @staticmethod
+    def text(value: Any) -> bytes:
+        """A string or number as text; nothing for other values."""
         if isinstance(value, bytes):
             return value
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return lualibs.number_text(value, b"%.14g")
-        return b"" if value is None else str(value).encode()
-
-    def _to_lua(self, reply: Reply) -> Any:
-        """A reply as a script sees it: null is false, a status and an error are tables."""
-        text = reply.text or b""
-        match reply.kind:
-            case _ if reply.is_null:
-                return False if self.resp == 2 or reply.kind != replies.NULL else None
-            case replies.STATUS:
-                return self._table({b"ok": text})
-            case replies.ERROR | replies.BULK_ERROR:
-                return self._table({b"err": text})
-            case replies.INTEGER:
-                return int(text)
-            case replies.DOUBLE:
-                return self._table({b"double": float(text)})
-            case replies.BOOLEAN:
-                return text == b"t"
-            case replies.MAP:
-                items = [self._to_lua(item) for item in reply.items or ()]
-                pairs = dict(zip(items[::2], items[1::2], strict=True))
-                return self._table({b"map": self._table(pairs)})
-            case replies.SET:
-                members = {self._to_lua(item): True for item in reply.items or ()}
-                return self._table({b"set": self._table(members)})
-            case replies.BULK | replies.VERBATIM | replies.BIG_NUMBER:
-                return text
-            case _:
-                return self._list([self._to_lua(item) for item in reply.items or ()])
-
-    def _to_reply(self, value: Any, resp: int) -> bytes:
-        """What a script returned, encoded (`luaReplyToRedisReply`)."""
-        if value is None or value is False:
-            return NULL[resp]
-        if value is True:
-            return b"#t\r\n" if resp == 3 and self.resp == 3 else integer(1)
-        if isinstance(value, bytes):
-            return bulk(value)
-        if isinstance(value, (int, float)):
-            return integer(lualibs.truncate(value))
-        if not self.is_table(value):
-            return NULL[resp]
-        return self._table_to_reply(value, resp)
-
-    def _table_to_reply(self, table: Any, resp: int) -> bytes:
-        if isinstance(table[b"err"], bytes):
-            return error(table[b"err"].decode("utf-8", "surrogateescape"))
-        if isinstance(table[b"ok"], bytes):
-            return simple(table[b"ok"].replace(b"\r", b" ").replace(b"\n", b" "))
-        if isinstance(table[b"double"], (int, float)):
-            return double(float(table[b"double"]), resp)
-        if self.is_table(table[b"map"]):
-            pairs = list(table[b"map"].items())
-            return map_([self._to_reply(part, resp) for pair in pairs for part in pair], resp)
-        if self.is_table(table[b"set"]):
-            return set_([self._to_reply(key, resp) for key in table[b"set"].keys()], resp)  # noqa: SIM118
-        items = []
-        position = 1
-        while (item := table[position]) is not None:
-            items.append(self._to_reply(item, resp))
-            position += 1
-        return array(items)
+            return number_text(value, 14)
+        return b""
 
 
-def _raising(function: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
-    """A function that tells whether it failed, as one that raises.
+def _no_attributes(target: object, name: object, setting: bool) -> object:
+    """Nothing of an object in Python is to be had from Lua."""
+    raise AttributeError(str(name))
 
-    To Lua it is a function in C: unlike one in Lua it leaves its caller's line on the stack even
-    where a script ends in `return redis.call(...)`.
-    """
 
-    def call(*arguments: Any) -> Any:
-        failed, *values = function(*arguments)
-        if failed:
-            raise _HostError(values[0])
-        return values[0] if len(values) == 1 else tuple(values)
+def _problem(raised: BaseException) -> tuple[bool, bytes, bool]:
+    """An error that a function of ours raised: whether it is a text, the text, `counted`."""
+    if isinstance(raised, _RaisedError):
+        return raised.is_text, raised.text, raised.counted
+    return True, f"internal error: {type(raised).__name__}".encode(), False
 
-    return call
+
+def _finished(result: Any) -> bytes:
+    fine, *rest = result
+    if fine:
+        reply: bytes = rest[0]
+        return reply
+    message, source, line, counted = rest
+    place = None if source is None or line is None else b"%b:%d" % (source, line)
+    raise ScriptError(message, place, counted=counted)
+
+
+def _encode(message: str) -> bytes:
+    return message.encode("utf-8", "surrogateescape")

@@ -107,7 +107,7 @@ class Node:
         self.current: Client | None = None
         self.current_argument_bytes = 0
         self.monitors: dict[Client, None] = {}
-        self.more_gates: list[Callable[[Client, Entry], None]] = []
+        self.more_gates: list[Callable[[Client, Entry, list[bytes]], None]] = []
         self.tells_misses = False
         self.bytes_in = self.bytes_out = self.reads = self.writes = 0
         self.slow_seconds = float("inf")
@@ -161,6 +161,7 @@ class Node:
 
     def _end(self) -> None:
         self.stopping = True
+        self.scripts.slow.abandon()
         self.listeners.close()
         self.cron.stop()
         for client in list(self.clients.values()):
@@ -276,6 +277,8 @@ class Node:
 
     def note_slow(self, client: Client, args: list[bytes], seconds: float) -> None:
         """A command took long: tell the slow log and the latency monitor."""
+        if client is self.scripts.slow.client:
+            return  # its script goes on; how long it has taken is told at its end
         entry = client.executing
         assert entry is not None
         self.slowlog.add(client, entry, args, seconds)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from redislab.server.client import Client
     from redislab.server.node import Node
 
+# Whom a command is sent to: the append-only file, the replicas, or both (`redis.set_repl`).
+FILE, REPLICAS = 1, 2
+EVERYBODY = FILE | REPLICAS
+
 # One or more commands that are to be applied together, each with the number of its database.
 Sink = Callable[[list[tuple[int, list[bytes]]]], None]
 
@@ -26,19 +30,21 @@ class Propagation:
     Attributes:
         depth: how many units of commands that belong together are open.
         forced: send the command at hand on although it changed no data.
+        targets: whom commands are sent to now; a script can change it for those it calls.
     """
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.sinks: list[Sink] = []
+        self.sinks: dict[Sink, int] = {}
+        self.targets = EVERYBODY
         self.depth = 0
         self.forced = False
         self._dirty = 0
-        self._pending: list[tuple[int, list[bytes]]] = []
+        self._pending: list[tuple[int, int, list[bytes]]] = []  # targets, database, command
 
-    def add(self, sink: Sink) -> None:
-        """Send what changes from now on to a sink."""
-        self.sinks.append(sink)
+    def add(self, sink: Sink, target: int = EVERYBODY) -> None:
+        """Send what changes from now on to a sink, which is one of the file or of a replica."""
+        self.sinks[sink] = target
         engine = self.node.engine
         engine.propagating = True
         engine.on_expired = self.deleted
@@ -47,7 +53,7 @@ class Propagation:
 
     def remove(self, sink: Sink) -> None:
         """Send a sink nothing any more."""
-        self.sinks.remove(sink)
+        del self.sinks[sink]
         if not self.sinks:
             self.node.engine.propagating = False
             self.node.engine.on_expired = None
@@ -61,18 +67,20 @@ class Propagation:
         # What a command asks for by itself is sent even if nothing changed: FLUSHALL on no data.
         if (changed or self.forced or rewritten) and args[0].lower() != b"exec":
             commands = [args] if rewritten is None else rewritten
-            self._pending += [(client.db.index, words) for words in commands]
+            self._pending += [(self.targets, client.db.index, words) for words in commands]
         self.forced = False
         if not self.depth:
             self.flush()
 
     def deleted(self, db: Keyspace, key: bytes) -> None:
         """A key was removed by the node itself: it expired or was evicted."""
-        self._pending.append((db.index, [b"DEL", key]))
+        self._pending.append((EVERYBODY, db.index, [b"DEL", key]))
 
     def flush(self) -> None:
         """Hand over what is pending, if no unit is open."""
         if self._pending and not self.depth:
             pending, self._pending = self._pending, []
-            for sink in self.sinks:
-                sink(pending)
+            for sink, target in list(self.sinks.items()):
+                commands = [(index, words) for to, index, words in pending if to & target]
+                if commands:
+                    sink(commands)

@@ -34,6 +34,9 @@ def shutdown(c: Client, args: list[bytes]) -> Reply:
         raise CommandError(
             "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client"
         )
+    slow = c.node.scripts.slow
+    if slow.client is not None and b"nosave" not in words:
+        raise CommandError(slow.busy_message())
     c.node.log.warning("User requested shutdown...")
     leave(c.node)
     return b""

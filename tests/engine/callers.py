@@ -27,7 +27,7 @@ class TestCaller(Caller):
         self.engine = Engine(16, lambda: self.now_ms, Random(seed))
         self.db = self.engine.databases[0]
         self.resp = resp
-        self.deny_blocking = False
+        self.deny_blocking = self.in_script = False
         self.rewritten = None
         self.events: list[tuple[bytes, bytes]] = []
         self.engine.observers.append(lambda _, event, key: self.events.append((event, key)))

@@ -20,7 +20,7 @@ class Client(Caller):
         self.engine.propagating = True
         self.db = self.engine.databases[0]
         self.resp = 2
-        self.deny_blocking = False
+        self.deny_blocking = self.in_script = False
         self.rewritten = None
 
     def run(self, line: str) -> bytes | Block:

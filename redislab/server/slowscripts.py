@@ -1,0 +1,294 @@
+"""Scripts that take long: BUSY, SCRIPT KILL and FUNCTION KILL.
+
+Follows `scriptInterrupt` and `scriptKill` in `src/script.c` of Redis 7.0. A script that has run for
+`busy-reply-threshold` milliseconds is slow. From then on the node lets its loop run between two
+pieces of the script, and answers BUSY to whoever asks for more than an end of it. That needs the
+package greenlet, with which a function can be left in the middle and entered again, on the same
+thread. Where it is not installed nobody is served while a script runs, and a script that never ends
+is ended after a thousand million instructions.
+
+Time is what the clock says. Where it stands still while a script runs, as in a simulation, a
+hundred million instructions are a second of it, and a script is ended after ten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from redislab.engine.errors import CommandError
+from redislab.engine.table import Block, Reply
+from redislab.server.lua import INSTRUCTIONS_PER_TICK, UncountedError
+from redislab.wire.resp import OK
+
+if TYPE_CHECKING:
+    from redislab.server.client import Client
+    from redislab.server.commands import Entry
+    from redislab.server.node import Node
+
+try:
+    import greenlet
+except ImportError:
+    greenlet = None
+
+TICK_S = 0.001  # what INSTRUCTIONS_PER_TICK take where no clock says it
+LIMIT_S = 10.0
+_CALLS_PER_TICK = 200  # calls of commands, which take more time than instructions
+_CALLS_S = 0.0002
+_SLICE_S = 0.01  # of a slow script at a time
+_LOAD_LIMIT_S = 0.5
+
+_BUSY = "BUSY Redis is busy running a script. You can only call {0} KILL or SHUTDOWN NOSAVE."
+_KILLED = "ERR Script killed by user with SCRIPT KILL..."
+_ENDLESS = (
+    f"ERR Script killed: it ran for more than {int(LIMIT_S / TICK_S) * INSTRUCTIONS_PER_TICK} "
+    "instructions"
+)
+_LOAD_TIMEOUT = "ERR FUNCTION LOAD timeout"
+_NOT_BUSY = "NOTBUSY No scripts in execution right now."
+_UNKILLABLE = (
+    "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "
+    "either wait the script termination or kill the server in a hard way using the SHUTDOWN "
+    "NOSAVE command."
+)
+
+
+class SlowScripts:
+    """Minds the time that the scripts of one node take.
+
+    Attributes:
+        client: whose script was found to be slow and has not ended.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.client: Client | None = None
+        self._task: Any = None  # the greenlet of the script that runs
+        self._out: list[bytes] | None = None  # where the client's replies go while it runs
+        self._request: list[bytes] = []  # of that client
+        self._entry: Entry | None = None
+        self._began = self._told = 0.0  # on the node's clock: the command, its first count
+        self._elapsed = self._slice = self._last = 0.0
+        self._nominal = 0.0  # what has elapsed, counted in instructions
+        self._clock_moves = False
+        self._calls = 0
+        self._limit_s = 0.0  # of the load of a library that is under way
+        self._loading = self._killed = False
+
+    @property
+    def milliseconds(self) -> int:
+        """How long the script that runs has taken so far."""
+        return int(self._elapsed * 1000)
+
+    # -- running -------------------------------------------------------------------------------
+
+    def run(self, client: Client, request: list[bytes], work: Callable[[], bytes]) -> Reply:
+        """Do work of a client that runs a script; a Block if it does not end in time.
+
+        Args:
+            client: the client.
+            request: what it has sent.
+            work: returns the encoded reply.
+
+        Raises:
+            CommandError: whatever the work raises.
+        """
+        node = self.node
+        outermost = self._task is None and client.session is not None
+        if greenlet is None or not outermost or not node.config.busy_reply_threshold:
+            self._start()
+            return work()
+        self._start()
+        self._began = self._last
+        self._request, self._entry = request, client.executing
+        session = client.session
+        outer = None if session is None else session.out
+        task = self._task = greenlet.greenlet(work)
+        try:
+            reply: bytes | None = task.switch()
+        finally:
+            if self.client is None:
+                self._task = None
+        if self.client is None:
+            assert reply is not None, "work that has ended has a reply"
+            return reply
+        self._leave_slice()
+        if session is not None:
+            # The session goes on with what came before this command.
+            if self._out is outer:
+                self._out = None
+            session.out = outer
+        self._told = node.clock()
+        client.rewrite_nothing()  # what it writes is sent on by itself, once it has ended
+        return Block((), 0, lambda _c, _key: None, b"")
+
+    def _start(self) -> None:
+        self._elapsed = self._nominal = self._slice = 0.0
+        self._calls = 0
+        self._clock_moves = self._killed = False
+        self._last = self.node.clock()
+
+    def tick(self) -> str | None:
+        """A tick's worth of instructions has run; the text of an error if the script is to end."""
+        return self._pass_time(TICK_S)
+
+    def called(self) -> None:
+        """The script has called a command.
+
+        Raises:
+            UncountedError: the script is to end.
+        """
+        self._calls += 1
+        if self._calls % _CALLS_PER_TICK == 0:
+            message = self._pass_time(_CALLS_S)
+            if message is not None:
+                raise UncountedError(message)
+
+    def _pass_time(self, nominal_s: float) -> str | None:
+        now = self.node.clock()
+        measured, self._last = now - self._last, now
+        self._clock_moves = self._clock_moves or measured > 0
+        passed = measured if self._clock_moves else nominal_s
+        self._elapsed += passed
+        self._slice += passed
+        self._nominal += nominal_s
+        if self._loading:
+            too_long = self._limit_s and self._elapsed > self._limit_s
+            return _LOAD_TIMEOUT if too_long else None
+        if self._task is None:
+            return _ENDLESS if self._nominal > LIMIT_S else None
+        if not self._killed:
+            self._let_others_run()
+        if self._killed:
+            return _KILLED
+        return _ENDLESS if self._nominal > LIMIT_S and not self._clock_moves else None
+
+    def _let_others_run(self) -> None:
+        if self.client is None:
+            if self._elapsed * 1000 < self.node.config.busy_reply_threshold:
+                return
+            self._become_slow()
+        elif self._slice < _SLICE_S:
+            return
+        greenlet.getcurrent().parent.switch()
+        self._slice = 0.0
+        self._last = self.node.clock()
+
+    # -- a slow script -------------------------------------------------------------------------
+
+    def _become_slow(self) -> None:
+        node, running = self.node, self.node.scripts.running
+        assert running is not None, "only a script that runs is slow"
+        self.client = running.caller
+        kill = "SCRIPT KILL" if running.is_eval else "FUNCTION KILL"
+        node.log.warning(
+            f"Slow script detected: still in execution after {self.milliseconds} milliseconds. "
+            f"You can try killing the script using the {kill} command. Script name is: "
+            f"{running.name.decode()}."
+        )
+        node.more_gates.append(self._gate)
+        node.refresh()
+
+    def _leave_slice(self) -> None:
+        """Between two pieces of the script: its client's replies are not those of the loop."""
+        client = self.client
+        assert client is not None, "a slow script has a client"
+        session = client.session
+        if session is not None:
+            self._out, session.out = session.out, None
+        # Where no clock has moved, the loop's own is to move on as far as the script did.
+        delay = 0.0 if self._clock_moves else self._slice
+        self.node.call_later(delay, self._resume)
+
+    def _resume(self) -> None:
+        client, task = self.client, self._task
+        assert client is not None, "a slow script has a client"
+        session = client.session
+        if session is not None:
+            session.out = self._out
+        self.node.current = client
+        try:
+            reply = task.switch()
+        except CommandError as failed:
+            reply = self.node.failed(self._entry, failed)
+        except Exception as bug:
+            reply = self.node.crashed(self._request, bug)
+        self.node.current = None
+        if not task.dead:
+            self._leave_slice()
+            return
+        if session is not None:
+            session.out = None
+        self._end(client, reply)
+
+    def _end(self, client: Client, reply: bytes) -> None:
+        node = self.node
+        self.client = self._task = self._out = None
+        node.more_gates.remove(self._gate)
+        node.refresh()
+        client.rewritten = None
+        self._note(client)
+        if node.clients.get(client.id) is client:
+            node.blocking.release(client, reply)
+        if node.engine.ready:
+            node.blocking.serve_ready()
+
+    def _note(self, client: Client) -> None:
+        """Count the time since the script was found to be slow, and note the slow command."""
+        now = self.node.clock()
+        client.executing = entry = self._entry
+        if entry is None:
+            return
+        entry.fold()
+        entry._seconds += now - self._told
+        if now - self._began >= self.node.slow_seconds:
+            self.node.note_slow(client, self._request, now - self._began)
+
+    def _gate(self, client: Client, entry: Entry, args: list[bytes]) -> None:
+        """Refuse what may not be asked for while a slow script runs, but not to the script."""
+        if client.session is not None and "allow_busy" not in entry.flags:
+            raise CommandError(self.busy_message())
+
+    def busy_message(self) -> str:
+        """The error for everybody else while a script runs."""
+        running = self.node.scripts.running
+        return _BUSY.format("SCRIPT" if running is not None and running.is_eval else "FUNCTION")
+
+    def kill(self, *, is_eval: bool) -> bytes:
+        """End the script (SCRIPT KILL) or function (FUNCTION KILL) that runs.
+
+        Raises:
+            CommandError: none runs, it has written, or it is one of the other kind.
+        """
+        running = self.node.scripts.running
+        if running is None:
+            raise CommandError(_NOT_BUSY)
+        if running.wrote:
+            raise CommandError(_UNKILLABLE)
+        if running.is_eval != is_eval:
+            raise CommandError(self.busy_message())
+        self.node.log.warning("Lua script killed by user with SCRIPT KILL.")
+        self._killed = True
+        return OK
+
+    def abandon(self) -> None:
+        """The node ends: so does the script."""
+        self._killed = True
+        while self._task is not None and not self._task.dead:
+            try:
+                self._task.switch()
+            except CommandError:
+                break
+        self._task = self.client = None
+
+    # -- the load of a library -----------------------------------------------------------------
+
+    def begin_load(self, *, limited: bool) -> None:
+        """The code of a library runs from here on."""
+        self._start()
+        self._loading = True
+        self._limit_s = _LOAD_LIMIT_S if limited else 0.0
+
+    def end_load(self) -> None:
+        """It has run."""
+        self._loading = False
