@@ -14,6 +14,7 @@ hundred million instructions are a second of it, and a script is ended after ten
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from redislab.engine.errors import CommandError
@@ -53,6 +54,32 @@ _UNKILLABLE = (
 )
 
 
+# What came of a piece of work: its reply, or the exception that it raised.
+_Outcome = tuple[bytes, None] | tuple[None, Exception]
+
+
+def _work_off(work: Callable[[], bytes]) -> None:
+    """What the worker does: one piece of work after the other, each when it is switched to.
+
+    A new greenlet for each would cost more time than a short script.
+    """
+    while True:
+        try:
+            outcome: _Outcome = work(), None
+        except Exception as raised:
+            outcome = None, raised
+        work = greenlet.getcurrent().parent.switch(outcome)
+
+
+def _result(outcome: _Outcome) -> bytes:
+    """The reply of a piece of work, or raise what it raised."""
+    reply, raised = outcome
+    if raised is not None:
+        raise raised
+    assert reply is not None, "what has raised nothing has a reply"
+    return reply
+
+
 class SlowScripts:
     """Minds the time that the scripts of one node take.
 
@@ -63,7 +90,8 @@ class SlowScripts:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.client: Client | None = None
-        self._task: Any = None  # the greenlet of the script that runs
+        self._worker: Any = None  # the greenlet that scripts run in
+        self._inside = False  # whether it has work to do
         self._out: list[bytes] | None = None  # where the client's replies go while it runs
         self._request: list[bytes] = []  # of that client
         self._entry: Entry | None = None
@@ -94,33 +122,41 @@ class SlowScripts:
             CommandError: whatever the work raises.
         """
         node = self.node
-        outermost = self._task is None and client.session is not None
-        if greenlet is None or not outermost or not node.config.busy_reply_threshold:
-            self._start()
-            return work()
         self._start()
+        session = client.session
+        if greenlet is None or session is None or self._inside:
+            return work()
+        if not node.config.busy_reply_threshold:
+            return work()
         self._began = self._last
         self._request, self._entry = request, client.executing
-        session = client.session
-        outer = None if session is None else session.out
-        task = self._task = greenlet.greenlet(work)
-        try:
-            reply: bytes | None = task.switch()
-        finally:
-            if self.client is None:
-                self._task = None
-        if self.client is None:
-            assert reply is not None, "work that has ended has a reply"
-            return reply
+        outer = session.out
+        self._inside = True
+        done = self._hand_over(work)
+        if done is not None:
+            self._inside = False
+            return _result(done)
         self._leave_slice()
-        if session is not None:
-            # The session goes on with what came before this command.
-            if self._out is outer:
-                self._out = None
-            session.out = outer
+        # The session goes on with what came before this command.
+        if self._out is outer:
+            self._out = None
+        session.out = outer
         self._told = node.clock()
         client.rewrite_nothing()  # what it writes is sent on by itself, once it has ended
         return Block((), 0, lambda _c, _key: None, b"")
+
+    def _hand_over(self, work: Callable[[], bytes]) -> _Outcome | None:
+        """Let the worker do something; what came of it, or None if it is not done yet."""
+        if self._worker is not None:
+            try:
+                done: _Outcome | None = self._worker.switch(work)
+            except greenlet.error:  # it belongs to a thread that drove the loop before
+                self._worker = None
+            else:
+                return done
+        self._worker = greenlet.greenlet(_work_off)
+        done = self._worker.switch(work)
+        return done
 
     def _start(self) -> None:
         self._elapsed = self._nominal = self._slice = 0.0
@@ -155,7 +191,7 @@ class SlowScripts:
         if self._loading:
             too_long = self._limit_s and self._elapsed > self._limit_s
             return _LOAD_TIMEOUT if too_long else None
-        if self._task is None:
+        if not self._inside:
             return _ENDLESS if self._nominal > LIMIT_S else None
         if not self._killed:
             self._let_others_run()
@@ -170,7 +206,7 @@ class SlowScripts:
             self._become_slow()
         elif self._slice < _SLICE_S:
             return
-        greenlet.getcurrent().parent.switch()
+        greenlet.getcurrent().parent.switch(None)
         self._slice = 0.0
         self._last = self.node.clock()
 
@@ -201,29 +237,31 @@ class SlowScripts:
         self.node.call_later(delay, self._resume)
 
     def _resume(self) -> None:
-        client, task = self.client, self._task
+        client = self.client
         assert client is not None, "a slow script has a client"
         session = client.session
         if session is not None:
             session.out = self._out
         self.node.current = client
-        try:
-            reply = task.switch()
-        except CommandError as failed:
-            reply = self.node.failed(self._entry, failed)
-        except Exception as bug:
-            reply = self.node.crashed(self._request, bug)
+        done = self._worker.switch()
         self.node.current = None
-        if not task.dead:
+        if done is None:
             self._leave_slice()
             return
         if session is not None:
             session.out = None
+        try:
+            reply = _result(done)
+        except CommandError as failed:
+            reply = self.node.failed(self._entry, failed)
+        except Exception as bug:
+            reply = self.node.crashed(self._request, bug)
         self._end(client, reply)
 
     def _end(self, client: Client, reply: bytes) -> None:
         node = self.node
-        self.client = self._task = self._out = None
+        self.client = self._out = None
+        self._inside = False
         node.more_gates.remove(self._gate)
         node.refresh()
         client.rewritten = None
@@ -272,14 +310,17 @@ class SlowScripts:
         return OK
 
     def abandon(self) -> None:
-        """The node ends: so does the script."""
+        """The node ends: so do the script that runs and the worker."""
         self._killed = True
-        while self._task is not None and not self._task.dead:
-            try:
-                self._task.switch()
-            except CommandError:
-                break
-        self._task = self.client = None
+        if self.client is not None:
+            while self._worker.switch() is None:
+                pass
+            self.client = None
+            self._inside = False
+        worker, self._worker = self._worker, None
+        if worker is not None and not self._inside:
+            with suppress(greenlet.error):  # where it belongs to another thread
+                worker.throw()
 
     # -- the load of a library -----------------------------------------------------------------
 
