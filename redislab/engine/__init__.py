@@ -27,6 +27,7 @@ FAMILIES = (
     "sorted_set_algebra",
     "geo",
     "streams",
+    "stream_reads",
     "stream_groups",
     "stream_info",
 )

@@ -114,7 +114,6 @@ def bitop(c: Caller, args: list[bytes]) -> Reply:
             result = numbers[0] ^ ((1 << 8 * length) - 1)
         else:
             result = reduce(_OPERATIONS[name], numbers)
-        db.lookup(target)  # a key whose time has come is first removed as expired
         db.put(target, bytearray(result.to_bytes(length, "little")))
         db.changed(target, b"set")
     elif db.remove(target):

@@ -79,7 +79,13 @@ def take_or_wait(
 
     def serve(client: Caller, key: bytes) -> bytes | None:
         value = client.db.lookup(key)
-        return take(client, key, value) if type(value) is kind else None
+        if type(value) is not kind:
+            return None
+        changes = client.engine.dirty
+        reply = take(client, key, value)
+        if take is _take_left or take is _take_right:
+            client.engine.dirty = changes  # what BLPOP is served with does not count in Redis
+        return reply
 
     return Block(keys, timeout_s, serve, NULL_ARRAY[c.resp])
 
@@ -114,7 +120,12 @@ def _wait_to_move(
 
     def serve(client: Caller, key: bytes) -> bytes | None:
         values = client.db.lookup(key)
-        return move_from(client, values) if type(values) is ListValue else None
+        if type(values) is not ListValue:
+            return None
+        changes = client.engine.dirty
+        reply = move_from(client, values)
+        client.engine.dirty = changes
+        return reply
 
     values = c.db.typed(source, ListValue)
     if values is not None:

@@ -22,6 +22,11 @@ WOULD_OVERFLOW = "ERR increment or decrement would overflow"
 BAD_NUMBER_OF_KEYS = "ERR numkeys should be greater than 0"
 
 
+def shown(word: bytes) -> str:
+    """A word as an error message shows it: up to the first null, for messages are C strings."""
+    return word.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
 def wrong_type() -> CommandError:
     """The key holds another type than the command works on."""
     return CommandError(WRONG_TYPE)

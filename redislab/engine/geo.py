@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from redislab.engine import geohash
 from redislab.engine.arguments import parse_float, parse_int
-from redislab.engine.errors import CommandError, syntax_error
+from redislab.engine.errors import CommandError, shown, syntax_error
 from redislab.engine.sorted_set_ranges import store
 from redislab.engine.sorted_sets import add
 from redislab.engine.table import Caller, Reply, command
@@ -302,7 +302,7 @@ class _Search:
             raise CommandError(
                 f"ERR {who} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
             )
-        name = self.args[0].decode("utf-8", "surrogateescape")
+        name = shown(self.args[0])
         if not (self.fixed or self.from_member or self.from_place):
             raise CommandError(
                 f"ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {name}"

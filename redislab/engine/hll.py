@@ -85,11 +85,14 @@ def registers(string: bytes | bytearray) -> bytes:
     """
     if string[4] == DENSE:
         return _unpack(bytes(string[HEADER:]))
-    parts = [bytes((run.value,)) * run.length for run in runs(string)]
-    found = b"".join(parts)
+    found = bytearray()
+    for run in runs(string):
+        if run.first + run.length > REGISTERS:
+            raise CorruptedError
+        found += bytes((run.value,)) * run.length
     if len(found) != REGISTERS:
         raise CorruptedError
-    return found
+    return bytes(found)
 
 
 def estimate(values: bytes) -> int:
@@ -184,11 +187,7 @@ class Run(NamedTuple):
 
 
 def runs(string: bytes | bytearray) -> Iterator[Run]:
-    """The runs of a sparse HyperLogLog in order.
-
-    Raises:
-        CorruptedError: a run reaches beyond the last register.
-    """
+    """The runs of a sparse HyperLogLog in order, whether they add up or not."""
     at, first = HEADER, 0
     end = len(string)
     while at < end:
@@ -201,8 +200,6 @@ def runs(string: bytes | bytearray) -> Iterator[Run]:
             length, size = ((byte & 0x3F) << 8 | low) + 1, 2
         else:
             length = byte + 1
-        if first + length > REGISTERS:
-            raise CorruptedError
         yield Run(at, size, first, length, value)
         at += size
         first += length

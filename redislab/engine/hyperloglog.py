@@ -7,7 +7,7 @@ Follows the commands of `src/hyperloglog.c` in Redis 7.0.
 from __future__ import annotations
 
 from redislab.engine import hll
-from redislab.engine.errors import CommandError, wrong_type
+from redislab.engine.errors import CommandError, shown, wrong_type
 from redislab.engine.strings import String, writable_string
 from redislab.engine.table import Caller, Reply, command
 from redislab.wire.resp import OK, ONE, ZERO, array, bulk, integer, simple
@@ -98,7 +98,7 @@ def pfdebug(c: Caller, args: list[bytes]) -> Reply:
     if name == b"decode":
         if not is_sparse:
             raise CommandError(_NOT_SPARSE)
-        return bulk(" ".join(_describe(run) for run in _runs(string)).encode())
+        return bulk(" ".join(_describe(run) for run in hll.runs(string)).encode())
     if name in {b"getreg", b"todense"}:
         values = _registers(string)
         if is_sparse:
@@ -107,8 +107,7 @@ def pfdebug(c: Caller, args: list[bytes]) -> Reply:
         if name == b"todense":
             return ONE if is_sparse else ZERO
         return array([integer(register) for register in values])
-    shown = args[1].decode("utf-8", "surrogateescape")
-    raise CommandError(f"ERR Unknown PFDEBUG subcommand '{shown}'")
+    raise CommandError(f"ERR Unknown PFDEBUG subcommand '{shown(args[1])}'")
 
 
 @command("pfselftest")
@@ -165,13 +164,6 @@ def _union(c: Caller, keys: list[bytes]) -> tuple[bytes, bool]:
             is_dense |= value[4] == hll.DENSE
             union = bytes(map(max, union, _registers(value)))
     return union, is_dense
-
-
-def _runs(string: String) -> list[hll.Run]:
-    try:
-        return list(hll.runs(string))
-    except hll.CorruptedError:
-        raise CommandError(_CORRUPTED) from None
 
 
 def _describe(run: hll.Run) -> str:

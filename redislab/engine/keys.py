@@ -6,10 +6,10 @@ Follows `src/db.c` and, for OBJECT, `src/object.c` of Redis 7.0. SCAN stands in 
 
 from __future__ import annotations
 
-from copy import deepcopy
 from itertools import islice
 from typing import Any
 
+from redislab.engine import fake
 from redislab.engine.arguments import parse_int
 from redislab.engine.errors import NO_SUCH_KEY, CommandError, syntax_error
 from redislab.engine.glob import compiled
@@ -217,14 +217,14 @@ def swapdb(c: Caller, args: list[bytes]) -> Reply:
 @command("object|encoding")
 def object_encoding(c: Caller, args: list[bytes]) -> Reply:
     """OBJECT ENCODING key."""
-    value = c.db.peek_read(args[2])
+    value = c.db.inspect(args[2])
     return NULL[c.resp] if value is None else bulk(encoding_of(value))
 
 
 @command("object|refcount")
 def object_refcount(c: Caller, args: list[bytes]) -> Reply:
     """OBJECT REFCOUNT key: 1, but for small integers, which all keys share."""
-    value = c.db.peek_read(args[2])
+    value = c.db.inspect(args[2])
     if value is None:
         return NULL[c.resp]
     shared = (
@@ -244,7 +244,7 @@ def object_idletime(c: Caller, args: list[bytes]) -> Reply:
     last used when the node started.
     """
     db = c.db
-    if db.peek_read(args[2]) is None:
+    if db.inspect(args[2]) is None:
         return NULL[c.resp]
     if "lfu" in c.engine.maxmemory_policy:
         raise CommandError(_NO_IDLE_TIME)
@@ -254,7 +254,7 @@ def object_idletime(c: Caller, args: list[bytes]) -> Reply:
 @command("object|freq")
 def object_freq(c: Caller, args: list[bytes]) -> Reply:
     """OBJECT FREQ key: the counter of a key that is new, for uses are not counted."""
-    if c.db.peek_read(args[2]) is None:
+    if c.db.inspect(args[2]) is None:
         return NULL[c.resp]
     if "lfu" not in c.engine.maxmemory_policy:
         raise CommandError(_NO_FREQUENCY)
@@ -285,7 +285,7 @@ def duplicate(value: Any) -> Any:
         return ListValue(value)
     if type(value) in {SetValue, SortedSetValue, bytearray}:
         return value.copy()
-    return value if type(value) is bytes else deepcopy(value)
+    return value if type(value) is bytes else fake.duplicate(value)
 
 
 def idle_ms(database: Keyspace, key: bytes) -> int:

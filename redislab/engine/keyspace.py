@@ -67,6 +67,8 @@ class Engine:
         self.expires_by_itself = True
         # Told of a change: (database, event, key). Set by the server while somebody listens.
         self.observers: list[Callable[[Keyspace, bytes, bytes], None]] = []
+        # Told, as observers are, of changes that touch no watched key (`Keyspace.announce`).
+        self.on_event: Callable[[Keyspace, bytes, bytes], None] | None = None
         # Told of a key removed because its time had come, so that a DEL can be sent on.
         self.on_expired: Callable[[Keyspace, bytes], None] | None = None
         # Told of a key that was looked for to be read, and is not there (keymiss).
@@ -239,9 +241,11 @@ class Keyspace:
     def put(self, key: bytes, value: Any) -> None:
         """Set a key to a value and forget its expiry, as SET does. Report with `changed`.
 
-        Clients that wait for the key are served if it is new. As in Redis they are not where it
-        replaces another value, one of a type they cannot use.
+        A key whose time has come is first removed as expired. Clients that wait for the key are
+        served if it is new. As in Redis they are not where it replaces another value, one of a
+        type they cannot use.
         """
+        self.expire_if_due(key)
         if key in self.awaited and key not in self.values:
             self.signal_ready(key)
         self.values[key] = value
@@ -305,6 +309,16 @@ class Keyspace:
         """Tell the observers of a change that is counted already."""
         for observer in self.engine.observers:
             observer(self, event, key)
+
+    def announce(self, key: bytes, event: bytes, count: int = 1) -> None:
+        """Report a change that has an event but does not concern who watches the key.
+
+        Redis does so for what happens to the groups of a stream.
+        """
+        engine = self.engine
+        engine.dirty += count
+        if engine.on_event is not None:
+            engine.on_event(self, event, key)
 
     def touched(self, key: bytes, count: int = 1) -> None:
         """Report a change that has no keyspace event; observers get an empty event name."""

@@ -62,6 +62,7 @@ def srem(c: Caller, args: list[bytes]) -> Reply:
 def smove(c: Caller, args: list[bytes]) -> Reply:
     """SMOVE source destination member."""
     db, (source, destination, member) = c.db, args[1:]
+    db.lookup(destination)  # which may have expired
     here = db.typed(source, SetValue)
     if here is None:
         return ZERO
@@ -127,6 +128,7 @@ def _pop_count(c: Caller, args: list[bytes]) -> bytes:
         return EMPTY_SET[c.resp]
     c.db.changed(key, b"spop", min(count, len(members)))
     if count >= len(members):
+        c.engine.hits += 1  # Redis takes them all by way of SUNION, which is a read
         taken = list(members)
         c.db.remove(key)
         c.db.changed(key, b"del", 0)

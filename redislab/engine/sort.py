@@ -88,6 +88,8 @@ def _sort(c: Caller, options: _Options, key: bytes) -> Reply:
         # A set has no order of its own; what is stored, or told to a script, must not depend on
         # chance.
         options.alpha, options.by = True, None
+    if type(value) is SortedSetValue:
+        value.packed = False  # Redis makes a skip list of it to walk along
     elements = _limited(_ordered(db, value, options), options)
     shown: list[bytes | None] = list(elements)
     if options.gets:
@@ -101,7 +103,6 @@ def _store(c: Caller, key: bytes, result: ListValue) -> Reply:
     db = c.db
     count = len(result)
     if count:
-        db.lookup(key)  # a key whose time has come is first removed as expired
         db.put(key, result)
         db.changed(key, b"sortstore", count)
     elif db.remove(key):
@@ -146,9 +147,10 @@ def _ordered(db: Keyspace, value: Any, options: _Options) -> list[bytes]:
 
 def _parse_score(text: bytes) -> float:
     """A number as `strtod` takes it, white space before it and an empty text (zero) included."""
-    digits = text.partition(b"\0")[0].lstrip()
+    before = text.partition(b"\0")[0]
+    digits = before.lstrip()
     if not digits:
-        if text:
+        if before:
             raise CommandError(_NOT_NUMBERS)
         return 0.0
     try:

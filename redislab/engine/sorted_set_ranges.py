@@ -383,9 +383,10 @@ def _scan_lex(names: list[bytes], least: Bound, most: Bound, *, reverse: bool) -
 
 def _parse_lex(text: bytes) -> Bound:
     """`-`, `+`, `[member` or `(member`."""
-    if text == b"-":
+    whole = text.partition(b"\0")[0]
+    if whole == b"-":
         return Bound(beyond=-1)
-    if text == b"+":
+    if whole == b"+":
         return Bound(beyond=1)
     if text[:1] not in {b"[", b"("}:
         raise CommandError(_NOT_LEX)

@@ -1,61 +1,244 @@
-"""Streams: XADD, XRANGE, XREAD, XREADGROUP (`src/t_stream.c` of Redis 7.0).
+"""Streams: XADD, XRANGE, XTRIM and their kin (`src/t_stream.c` of Redis 7.0).
 
-Consumer groups are looked after in `stream_groups.py`, XINFO stands in `stream_info.py`. The value
-type and the bookkeeping of groups are fakeredis' (see `fake.py`). Here stands what makes them
-commands of a server: the checks that Redis makes and fakeredis does not, waiting for new entries,
-keyspace events, and what is sent on to replicas.
+Reading, and waiting for more, stands in `stream_reads.py`, consumer groups in `stream_groups.py`,
+XINFO in `stream_info.py`. The order in which a command looks at its arguments decides which error a
+client sees, so it is the same here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
-
-from redislab.engine import fake
+from redislab.engine import fake, stream_ids
 from redislab.engine.arguments import parse_int
-from redislab.engine.errors import CommandError, syntax_error
+from redislab.engine.errors import NO_SUCH_KEY, CommandError, syntax_error, wrong_arity
 from redislab.engine.fake import Stream
-from redislab.engine.table import Block, Caller, Reply, command
-from redislab.wire.resp import EMPTY_ARRAY, NULL_ARRAY, OK, array, bulk, integer, map_
+from redislab.engine.groups import Counters
+from redislab.engine.stream_ids import PART_MAX, StreamId
+from redislab.engine.table import Caller, Reply, command
+from redislab.wire.resp import EMPTY_ARRAY, NULL, NULL_ARRAY, OK, ZERO, array, bulk, bulks, integer
 
-BLOCKED_COUNT_DEFAULT = 1000  # entries that a client gets at once after it had to wait
-TIMEOUT_INVALID = "ERR timeout is not an integer or out of range"
-TIMEOUT_NEGATIVE = "ERR timeout is negative"
-INVALID_ID = "ERR Invalid stream ID specified as stream command argument"
+NODES_PER_TRIM = 100  # an approximate trimming without LIMIT looks at no more of them
+LIMIT_WITHOUT_NODES = 10_000
+LIMIT_MAX = 1_000_000
+
+_BOTH_WAYS = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"
+_NOT_GREATER = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
+_EXHAUSTED = "ERR The stream has exhausted the last possible ID, unable to add more items"
+
+
+# -- adding and removing -------------------------------------------------------------------------
 
 
 @command("xadd")
 def xadd(c: Caller, args: list[bytes]) -> Reply:
     """XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]] *|id field value ..."""
-    key = args[1]
-    before = c.db.typed(key, Stream)
-    length = 0 if before is None else len(before)
-    added = fake.call(c, "xadd", args[1:])
-    if added is None:
-        return fake.encode(None, c.resp)
-    c.db.changed(key, b"xadd")
-    if len(c.db.values[key]) <= length:
-        c.db.changed(key, b"xtrim", 0)
-    c.rewrite(*_with_generated_id(args, added))
-    c.db.signal_ready(key)
-    return bulk(added)
+    options = _Options(c, args, adds=True)
+    words = args[options.end + 1 :]
+    if len(words) < 2 or len(words) % 2:
+        raise wrong_arity("xadd")
+    if options.id == stream_ids.LEAST and options.number_given:
+        raise CommandError("ERR The ID specified in XADD must be greater than 0-0")
+    db, key = c.db, args[1]
+    stream = db.typed(key, Stream)
+    if stream is None:
+        if options.only_existing:
+            return NULL[c.resp]
+        stream = db.values[key] = Stream()
+    entry = _new_id(c, stream, options)
+    fake.append(stream, entry, words, c.engine.limits)
+    db.changed(key, b"xadd")
+    if options.trims and options.trim(stream):
+        db.changed(key, b"xtrim", 0)
+    shown = stream_ids.show(entry)
+    if c.engine.propagating:
+        sent = options.exact_request(args, stream)
+        sent[options.end] = shown
+        c.rewrite(*sent)
+    db.signal_ready(key)
+    return bulk(shown)
 
 
-def _with_generated_id(args: list[bytes], added: bytes) -> list[bytes]:
-    """The request with the id that was generated, and exact where it trimmed approximately."""
-    words = list(args)
-    position = 2
-    while position < len(words):
-        word = words[position].upper()
-        if word == b"NOMKSTREAM":
-            position += 1
-        elif word in {b"MAXLEN", b"MINID", b"LIMIT"}:
-            exact = words[position + 1] in {b"=", b"~"}
-            position += 3 if exact else 2
+def _new_id(c: Caller, stream: Stream, options: _Options) -> StreamId:
+    """The id of a new entry.
+
+    Raises:
+        CommandError: the one asked for, or any other, would not be greater than all before.
+    """
+    last = fake.last_id(stream)
+    if last == stream_ids.GREATEST:
+        raise CommandError(_EXHAUSTED)
+    if options.id is None:
+        now = c.engine.now_ms()
+        return (now, 0) if now > last[0] else stream_ids.following(last)
+    entry = options.id
+    if not options.number_given and entry[0] == last[0]:
+        if last[1] == PART_MAX:
+            raise CommandError(_NOT_GREATER)
+        entry = stream_ids.following(last)
+    if entry <= last:
+        raise CommandError(_NOT_GREATER)
+    return entry
+
+
+@command("xtrim")
+def xtrim(c: Caller, args: list[bytes]) -> Reply:
+    """XTRIM key MAXLEN|MINID [=|~] threshold [LIMIT count]."""
+    options = _Options(c, args, adds=False)
+    stream = c.db.typed(args[1], Stream)
+    if stream is None:
+        return ZERO
+    trimmed = options.trim(stream)
+    if trimmed:
+        c.rewrite(*options.exact_request(args, stream))
+        c.db.changed(args[1], b"xtrim", trimmed)
+    return integer(trimmed)
+
+
+class _Options:
+    """What XADD and XTRIM say about trimming, and XADD about the id.
+
+    Attributes:
+        id: the id asked for; None for `*`.
+        number_given: whether its number is; it is not in `ms-*`.
+        end: where the id stands in the request.
+    """
+
+    def __init__(self, c: Caller, args: list[bytes], *, adds: bool) -> None:
+        self.length: int | None = None
+        self.least: StreamId | None = None
+        self.only_existing = False
+        self.id: StreamId | None = None
+        self.number_given = True
+        self._is_exact = True
+        self._threshold_at = 0
+        limit: int | None = None
+        at = 2
+        while at < len(args):
+            word = args[at].lower()
+            more = len(args) - at - 1
+            if adds and word == b"*":
+                break
+            if word in {b"maxlen", b"minid"} and more:
+                at = self._read_threshold(args, at, word)
+            elif word == b"limit" and more:
+                limit = parse_int(args[at + 1])
+                if limit < 0:
+                    raise CommandError("ERR The LIMIT argument must be >= 0.")
+                at += 1
+            elif adds and word == b"nomkstream":
+                self.only_existing = True
+            elif adds:
+                self.id, self.number_given = stream_ids.parse_new(args[at])
+                break
+            else:
+                raise syntax_error()
+            at += 1
+        self.end = at
+        if limit and not self.trims:
+            raise CommandError(
+                "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
+            )
+        if not adds and not self.trims:
+            raise CommandError("ERR syntax error, XTRIM must be called with a trimming strategy")
+        if limit is not None and self._is_exact:
+            raise CommandError(
+                "ERR syntax error, LIMIT cannot be used without the special ~ option"
+            )
+        self._limit = 0 if self._is_exact else limit
+        if self._limit is None:
+            wanted = NODES_PER_TRIM * c.engine.limits.stream_node_max_entries
+            self._limit = min(wanted or LIMIT_WITHOUT_NODES, LIMIT_MAX)
+
+    @property
+    def trims(self) -> bool:
+        """Whether there is anything about trimming."""
+        return self.length is not None or self.least is not None
+
+    def _read_threshold(self, args: list[bytes], at: int, word: bytes) -> int:
+        """Read MAXLEN or MINID with what follows; return where the threshold stands."""
+        if self.trims:
+            raise CommandError(_BOTH_WAYS)
+        at += 1
+        self._is_exact = True
+        if at + 1 < len(args) and args[at] in {b"~", b"="}:
+            self._is_exact = args[at] == b"="
+            at += 1
+        self._threshold_at = at
+        if word == b"minid":
+            self.least = stream_ids.parse(args[at])
+            return at
+        self.length = parse_int(args[at])
+        if self.length < 0:
+            raise CommandError("ERR The MAXLEN argument must be >= 0.")
+        return at
+
+    def trim(self, stream: Stream) -> int:
+        """Trim a stream; how many entries are gone."""
+        assert self._limit is not None
+        return fake.trim(stream, self.length, self.least, self._limit, exactly=self._is_exact)
+
+    def exact_request(self, args: list[bytes], stream: Stream) -> list[bytes]:
+        """The request, saying exactly what an approximate trimming has come to."""
+        words = list(args)
+        if not self._is_exact:
+            words[self._threshold_at - 1] = b"="
+            if self.length is not None:
+                words[self._threshold_at] = b"%d" % len(stream)
+            else:
+                words[self._threshold_at] = stream_ids.show(fake.first_of_nodes(stream))
+        return words
+
+
+@command("xdel")
+def xdel(c: Caller, args: list[bytes]) -> Reply:
+    """XDEL key id [id ...]."""
+    stream = c.db.typed(args[1], Stream)
+    if stream is None:
+        return ZERO
+    wanted = [stream_ids.parse(text) for text in args[2:]]
+    deleted = sum([fake.delete(stream, entry) for entry in wanted])
+    if deleted:
+        c.db.changed(args[1], b"xdel", deleted)
+    return integer(deleted)
+
+
+@command("xsetid")
+def xsetid(c: Caller, args: list[bytes]) -> Reply:
+    """XSETID key last-id [ENTRIESADDED entries] [MAXDELETEDID id]."""
+    last = stream_ids.parse(args[2])
+    added: int | None = None
+    deleted = stream_ids.LEAST
+    for at in range(3, len(args), 2):
+        word = args[at].lower()
+        if at + 1 == len(args) or word not in {b"entriesadded", b"maxdeletedid"}:
+            raise syntax_error()
+        if word == b"entriesadded":
+            added = parse_int(args[at + 1])
+            if added < 0:
+                raise CommandError("ERR entries_added must be positive")
         else:
-            break
-    words[position] = added
-    return words
+            deleted = stream_ids.parse(args[at + 1])
+            if deleted > last:
+                raise CommandError(
+                    "ERR The ID specified in XSETID is smaller than the provided "
+                    "max_deleted_entry_id"
+                )
+    stream = c.db.typed(args[1], Stream)
+    if stream is None:
+        raise CommandError(NO_SUCH_KEY)
+    if len(stream) and last < fake.ids(stream)[-1]:
+        raise CommandError(
+            "ERR The ID specified in XSETID is smaller than the target stream top item"
+        )
+    if added is not None and added < len(stream):
+        raise CommandError(
+            "ERR The entries_added specified in XSETID is smaller than the target stream length"
+        )
+    fake.set_counters(stream, last, added, None if deleted == stream_ids.LEAST else deleted)
+    c.db.announce(args[1], b"xsetid")
+    return OK
+
+
+# -- reading -------------------------------------------------------------------------------------
 
 
 @command("xlen")
@@ -65,263 +248,53 @@ def xlen(c: Caller, args: list[bytes]) -> Reply:
     return integer(0 if stream is None else len(stream))
 
 
-@command("xrange", "xrevrange")
+@command("xrange")
 def xrange(c: Caller, args: list[bytes]) -> Reply:
-    """XRANGE key start end [COUNT count], and the same backwards."""
-    backwards = args[0].lower() == b"xrevrange"
-    fake.parse_bound(args[3 if backwards else 2], is_end=False)
-    fake.parse_bound(args[2 if backwards else 3], is_end=True)
-    count = _range_count(args)
-    if c.db.typed_read(args[1], Stream) is None:
-        return EMPTY_ARRAY
-    reply = fake.call(c, args[0].decode().lower(), args[1:4] + _count_words(count))
-    return NULL_ARRAY[c.resp] if count == 0 else fake.encode_entries(reply, c.resp)
+    """XRANGE key start end [COUNT count]."""
+    return _range(c, args, args[2], args[3], backwards=False)
 
 
-def _range_count(args: list[bytes]) -> int | None:
-    if len(args) == 4:
-        return None
-    count = None
-    position = 4
-    while position < len(args):
-        if args[position].upper() != b"COUNT" or position + 1 >= len(args):
+@command("xrevrange")
+def xrevrange(c: Caller, args: list[bytes]) -> Reply:
+    """XREVRANGE key end start [COUNT count]."""
+    return _range(c, args, args[3], args[2], backwards=True)
+
+
+def _range(c: Caller, args: list[bytes], start: bytes, end: bytes, *, backwards: bool) -> bytes:
+    first = stream_ids.parse_bound(start, is_end=False)
+    last = stream_ids.parse_bound(end, is_end=True)
+    count: int | None = None
+    for at in range(4, len(args), 2):
+        if args[at].lower() != b"count" or at + 1 == len(args):
             raise syntax_error()
-        count = max(parse_int(args[position + 1]), 0)
-        position += 2
-    return count
-
-
-def _count_words(count: int | None) -> list[bytes]:
-    return [] if count is None else [b"COUNT", b"%d" % count]
-
-
-@command("xdel")
-def xdel(c: Caller, args: list[bytes]) -> Reply:
-    """XDEL key id [id ...]."""
-    if c.db.typed(args[1], Stream) is None:
-        return integer(0)
-    deleted = fake.call(c, "xdel", args[1:])
-    if deleted:
-        c.db.changed(args[1], b"xdel", deleted)
-    return integer(deleted)
-
-
-@command("xtrim")
-def xtrim(c: Caller, args: list[bytes]) -> Reply:
-    """XTRIM key MAXLEN|MINID [=|~] threshold [LIMIT count]."""
-    c.db.typed(args[1], Stream)
-    trimmed = fake.call(c, "xtrim", args[1:])
-    if trimmed:
-        c.db.changed(args[1], b"xtrim", trimmed)
-    return integer(trimmed)
-
-
-@command("xsetid")
-def xsetid(c: Caller, args: list[bytes]) -> Reply:
-    """XSETID key last-id [ENTRIESADDED entries] [MAXDELETEDID id]."""
-    options = {b"ENTRIESADDED": b"", b"MAXDELETEDID": b""}
-    last_id = fake.parse_id(args[2])
-    for position in range(3, len(args), 2):
-        word = args[position].upper()
-        if word not in options or position + 1 >= len(args):
-            raise syntax_error()
-        options[word] = args[position + 1]
-    entries = -1
-    if options[b"ENTRIESADDED"]:
-        entries = parse_int(options[b"ENTRIESADDED"])
-        if entries < 0:
-            message = "ERR entries_added must be positive"
-            raise CommandError(message)
-    deleted = fake.parse_id(options[b"MAXDELETEDID"]) if options[b"MAXDELETEDID"] else None
-    if deleted is not None and deleted > last_id:
-        message = "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
-        raise CommandError(message)
-    stream = c.db.typed(args[1], Stream)
+        count = max(parse_int(args[at + 1]), 0)
+    stream = c.db.typed_read(args[1], Stream)
     if stream is None:
-        message = "ERR no such key"
-        raise CommandError(message)
-    fake.set_last_id(stream, last_id, entries, deleted)
-    c.db.changed(args[1], b"xsetid")
-    return OK
-
-
-# -- reading, and waiting for more --------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Read:
-    """An XREAD or XREADGROUP, taken apart."""
-
-    keys: tuple[bytes, ...]
-    ids: tuple[bytes, ...]
-    count: int
-    timeout_ms: int | None
-    group: bytes | None = None
-    consumer: bytes = b""
-    noack: bool = False
-
-
-@command("xread", "xreadgroup")
-def xread(c: Caller, args: list[bytes]) -> Reply:
-    """XREAD [COUNT n] [BLOCK ms] STREAMS key ... id ..., and with GROUP group consumer [NOACK]."""
-    read = _parse_read(args)
-    read = replace(read, ids=tuple(_resolve(c, read, i) for i in range(len(read.keys))))
-    c.rewrite_nothing()
-    reply = _serve(c, read, read.keys)
-    if reply is not None:
-        return reply
-    if read.timeout_ms is None or c.deny_blocking:
+        return EMPTY_ARRAY
+    if count == 0:
         return NULL_ARRAY[c.resp]
-    waiting = replace(read, count=read.count or BLOCKED_COUNT_DEFAULT)
-    return Block(
-        keys=read.keys,
-        timeout_s=read.timeout_ms / 1000,
-        serve=lambda client, key: _serve_waiting(client, waiting, key),
-        on_timeout=NULL_ARRAY[c.resp],
-        unblocked_by_deletion=read.group is not None,
+    return encode(fake.entries(stream, first, last, count or 0, backwards=backwards))
+
+
+# -- shared with the other modules on streams ------------------------------------------------------
+
+
+def encode(entries: list[fake.Entry]) -> bytes:
+    """Entries as a reply."""
+    return array([encode_entry(entry) for entry in entries])
+
+
+def encode_entry(entry: fake.Entry) -> bytes:
+    """One entry: its id, and fields and values in turn."""
+    return array([bulk(stream_ids.show(entry[0])), bulks(entry[1])])
+
+
+def counters(stream: Stream) -> Counters:
+    """What a stream knows of its entries."""
+    return Counters(
+        length=len(stream),
+        added=fake.entries_added(stream),
+        first_id=fake.first_id(stream),
+        last_id=fake.last_id(stream),
+        max_deleted_id=fake.max_deleted_id(stream),
     )
-
-
-def _parse_read(args: list[bytes]) -> _Read:
-    name = args[0].lower()
-    grouped = name == b"xreadgroup"
-    read = _Read((), (), 0, None)
-    position = 1
-    while position < len(args):
-        word = args[position].upper()
-        more = len(args) - position - 1
-        if word == b"BLOCK" and more:
-            read = replace(read, timeout_ms=parse_int(args[position + 1], TIMEOUT_INVALID))
-            if (read.timeout_ms or 0) < 0:
-                raise CommandError(TIMEOUT_NEGATIVE)
-            position += 2
-        elif word == b"COUNT" and more:
-            read = replace(read, count=max(parse_int(args[position + 1]), 0))
-            position += 2
-        elif word == b"STREAMS" and more:
-            names = args[position + 1 :]
-            if len(names) % 2:
-                message = (
-                    "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' "
-                    "must be specified."
-                )
-                raise CommandError(message)
-            half = len(names) // 2
-            read = replace(read, keys=tuple(names[:half]), ids=tuple(names[half:]))
-            break
-        elif word == b"GROUP" and more >= 2:
-            _only_for_groups(grouped, "GROUP")
-            read = replace(read, group=args[position + 1], consumer=args[position + 2])
-            position += 3
-        elif word == b"NOACK":
-            _only_for_groups(grouped, "NOACK")
-            read = replace(read, noack=True)
-            position += 1
-        else:
-            raise syntax_error()
-    if not read.keys:
-        raise syntax_error()
-    if grouped and read.group is None:
-        message = "ERR Missing GROUP option for XREADGROUP"
-        raise CommandError(message)
-    return read
-
-
-def _only_for_groups(grouped: bool, option: str) -> None:
-    if not grouped:
-        message = (
-            f"ERR The {option} option is only supported by XREADGROUP. You called XREAD instead."
-        )
-        raise CommandError(message)
-
-
-def _resolve(c: Caller, read: _Read, index: int) -> bytes:
-    """The id to read after: `$` stands for the last one now."""
-    key, text = read.keys[index], read.ids[index]
-    stream = c.db.typed_read(key, Stream)
-    if read.group is not None and (stream is None or stream.group_get(read.group) is None):
-        raise CommandError(_no_group(key, read.group))
-    if text == b"$":
-        if read.group is not None:
-            message = (
-                "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the "
-                "history of this consumer by specifying a proper ID, or use the > ID to get new "
-                "messages. The $ ID would just return an empty result set."
-            )
-            raise CommandError(message)
-        return b"0-0" if stream is None else fake.last_id(stream)
-    if text == b">":
-        if read.group is None:
-            message = (
-                "ERR The > ID can be specified only when calling XREADGROUP using the GROUP "
-                "<group> <consumer> option."
-            )
-            raise CommandError(message)
-        return text
-    fake.parse_id(text)
-    return text
-
-
-def _no_group(key: bytes, group: bytes) -> str:
-    return (
-        f"NOGROUP No such key '{key.decode('utf-8', 'surrogateescape')}' or consumer group "
-        f"'{group.decode('utf-8', 'surrogateescape')}' in XREADGROUP with GROUP option"
-    )
-
-
-def _serve(c: Caller, read: _Read, keys: tuple[bytes, ...]) -> bytes | None:
-    """The entries there are for these keys, or None if there are none."""
-    found: dict[bytes, list[list[Any]]] = {}
-    for key, after in zip(read.keys, read.ids, strict=True):
-        if key not in keys or c.db.lookup(key) is None:
-            continue
-        words = [*_count_words(read.count or None), b"STREAMS", key, after]
-        if read.group is None:
-            entries = fake.call(c, "xread", words)
-        else:
-            grouping = [b"GROUP", read.group, read.consumer]
-            noack = [b"NOACK"] if read.noack else []
-            member = fake.Member(key, read.group, read.consumer)
-            entries = fake.call_as(c, member, "xreadgroup", grouping + noack + words)
-        if not entries:
-            continue
-        found[key] = entries[key]
-        if read.group is not None:
-            c.engine.dirty += 1
-            _send_on_reading(c, read, key, entries[key] if after == b">" else [])
-    if not found:
-        return None
-    if c.resp == 3:
-        pairs = [part for key in found for part in (bulk(key), fake.encode_entries(found[key], 3))]
-        return map_(pairs, 3)
-    return array([array([bulk(key), fake.encode_entries(found[key], 2)]) for key in found])
-
-
-def _send_on_reading(c: Caller, read: _Read, key: bytes, entries: list[list[Any]]) -> None:
-    """What replicas get of a group's reading: the entries claimed, or the group's new place."""
-    if not c.engine.propagating or read.group is None:
-        return
-    group = c.db.values[key].group_get(read.group)
-    last = fake.group_last_id(group)
-    if read.noack:
-        c.rewrite(b"XGROUP", b"SETID", key, read.group, last)
-        return
-    now = b"%d" % c.engine.now_ms()
-    for entry in entries:
-        entry_id = entry[0]
-        claim = [b"XCLAIM", key, read.group, read.consumer, b"0", entry_id, b"TIME", now]
-        c.rewrite(*claim, b"RETRYCOUNT", b"1", b"FORCE", b"JUSTID", b"LASTID", last)
-
-
-def _serve_waiting(c: Caller, read: _Read, key: bytes) -> bytes | None:
-    """Serve a client that waited: its stream has entries, or its group is gone."""
-    value = c.db.lookup(key)
-    if read.group is None:
-        return _serve(c, read, (key,)) if type(value) is Stream else None
-    if type(value) is not Stream:
-        message = "UNBLOCKED the stream key no longer exists"
-        raise CommandError(message)
-    if value.group_get(read.group) is None:
-        message = "NOGROUP the consumer group this client was blocked on no longer exists"
-        raise CommandError(message)
-    return _serve(c, read, (key,))

@@ -7,7 +7,7 @@
 | set | `SetValue` | intset, hashtable |
 | hash | `HashValue` | listpack, hashtable |
 | sorted set | `SortedSetValue` | listpack, skiplist |
-| stream | fakeredis' stream, behind `streams.py` | stream |
+| stream | fakeredis' stream, behind `fake.py` | stream |
 
 Redis picks a compact encoding for a small value and converts it, for good, when the value outgrows
 a limit of the configuration (`t_hash.c`, `t_set.c`, `t_zset.c`, `object.c` of Redis 7.0). The
@@ -45,6 +45,8 @@ class EncodingLimits:
     zset_max_listpack_entries: int = 128
     zset_max_listpack_value: int = 64
     hll_sparse_max_bytes: int = 3000
+    stream_node_max_bytes: int = 4096
+    stream_node_max_entries: int = 100
 
 
 class ListValue(deque[bytes]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from redislab.engine.arguments import parse_float, parse_int
 from redislab.engine.errors import CommandError
-from redislab.engine.values import INT64_MAX
 
 
 def integer_argument(text: bytes) -> int:
@@ -36,8 +35,6 @@ def timeout_seconds(text: bytes) -> float:
     number = parse_int(text, "ERR timeout is not an integer or out of range")
     if number < 0:
         raise CommandError("ERR timeout is negative")
-    if number > INT64_MAX // 2:
-        raise CommandError("ERR timeout is out of range")
     return number / 1000
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from redislab.engine.errors import CommandError, syntax_error
+from redislab.engine.errors import CommandError, shown, syntax_error
 from redislab.engine.table import Reply, command
 from redislab.server import tracking  # registers CLIENT TRACKING and its kin
 from redislab.server.arguments import integer_argument, timeout_seconds
@@ -259,8 +259,7 @@ def _filter(c: Client, option: bytes, value: bytes) -> Callable[[Client], bool]:
 def _kind(word: bytes) -> str:
     kind = _KINDS.get(word.lower())
     if kind is None:
-        message = f"ERR Unknown client type '{word.decode('utf-8', 'surrogateescape')}'"
-        raise CommandError(message)
+        raise CommandError(f"ERR Unknown client type '{shown(word)}'")
     return kind
 
 

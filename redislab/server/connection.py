@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from redislab.engine.errors import CommandError, syntax_error, wrong_arity
+from redislab.engine.errors import CommandError, shown, syntax_error, wrong_arity
 from redislab.engine.table import Reply, command
-from redislab.server.arguments import integer_argument
+from redislab.server.arguments import integer_argument, long_argument
 from redislab.server.names import VERSION, check_name
 from redislab.server.pubsub import leave_all
 from redislab.server.transactions import discard
@@ -26,8 +26,8 @@ _NOT_CONFIGURED = (
 )
 _HELLO_NEEDS_AUTH = (
     "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
-    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
-    "protocol version at the same time"
+    "AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol "
+    "version at the same time"
 )
 
 
@@ -60,7 +60,7 @@ def quit_(c: Client, args: list[bytes]) -> Reply:
 @command("select")
 def select(c: Client, args: list[bytes]) -> Reply:
     """SELECT index."""
-    index = integer_argument(args[1])
+    index = long_argument(args[1], -(2**31), 2**31 - 1)
     databases = c.engine.databases
     if not 0 <= index < len(databases):
         raise CommandError("ERR DB index is out of range")
@@ -121,9 +121,7 @@ def hello(c: Client, args: list[bytes]) -> Reply:
             check_name(name)
             at += 2
         else:
-            shown = args[at].decode("utf-8", "surrogateescape")
-            message = f"ERR Syntax error in HELLO option '{shown}'"
-            raise CommandError(message)
+            raise CommandError(f"ERR Syntax error in HELLO option '{shown(args[at])}'")
     if credentials is not None:
         log_in(c, *credentials)
     if c.must_authenticate:

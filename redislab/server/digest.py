@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import Any
 
-from redislab.engine.fake import describe
+from redislab.engine import fake
 from redislab.engine.keyspace import Engine, Keyspace
 from redislab.engine.values import HashValue, ListValue, SetValue, SortedSetValue
 from redislab.wire.resp import format_double
@@ -58,8 +58,8 @@ def _value(db: Keyspace, key: bytes, value: Any, digest: bytes) -> bytes:
             digest = _xor(digest, _mix(_mix(_EMPTY, field), content))
     else:
         digest = _typed(digest, _STREAM)
-        for entry_id, fields in describe(value).entries:
-            digest = _mix(digest, entry_id.replace(b"-", b"."))
+        for entry_id, fields in fake.entries(value):
+            digest = _mix(digest, b"%d.%d" % entry_id)
             for word in fields:
                 digest = _mix(digest, word)
     return _xor(digest, b"!!expire!!") if key in db.expires else digest

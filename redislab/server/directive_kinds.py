@@ -392,10 +392,13 @@ class Events(Kind):
         if not set(given) <= set("A" + self._all + "nKEm"):
             raise RefusedError("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
         if "A" in given or set(self._all) <= set(given):
-            shown = "A"
+            classes = "A" + "n" * ("n" in given)
         else:
-            shown = "".join(flag for flag in self._all + "n" if flag in given)
-        return shown + "".join(flag for flag in "KEm" if flag in given)
+            classes = "".join(flag for flag in self._all + "n" if flag in given)
+        return classes + "".join(flag for flag in "KEm" if flag in given)
+
+    def _show(self, value: object) -> bytes:
+        return to_bytes(str(value).replace("An", "A"))  # Redis leaves the n out beside an A
 
     def _lines(self, value: object, default: object) -> list[tuple[bytes, bool]]:
         return [(quote(self._show(value)).encode(), value != default)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from redislab.engine.errors import CommandError, wrong_arity
+from redislab.engine.errors import CommandError, shown, wrong_arity
 from redislab.engine.table import Block
 from redislab.server import gates
 from redislab.wire.resp import QUEUED, error
@@ -68,11 +68,8 @@ def find(client: Client, args: list[bytes]) -> Entry:
     if entry.subcommands and len(args) > 1:
         chosen = entry.subcommands.get(args[1].lower())
         if chosen is None:
-            client.executing = entry
-            shown = _text(args[1][:_SHOWN_BYTES])
-            typed = args[0].upper().decode("utf-8", "surrogateescape")
-            message = f"ERR unknown subcommand '{shown}'. Try {typed} HELP."
-            raise CommandError(message)
+            subcommand, typed = shown(args[1][:_SHOWN_BYTES]), shown(args[0].upper())
+            raise CommandError(f"ERR unknown subcommand '{subcommand}'. Try {typed} HELP.")
         entry = chosen
     client.executing = entry
     if not entry.least <= len(args) <= entry.most:
@@ -84,7 +81,6 @@ def execute(client: Client, entry: Entry, args: list[bytes]) -> Reply:
     """Run a command that may run, count it, and send it on; errors become replies."""
     node = client.node
     started = node.clock()
-    misses = node.engine.misses
     try:
         reply = entry.handler(client, args)
     except CommandError as failed:
@@ -99,8 +95,6 @@ def execute(client: Client, entry: Entry, args: list[bytes]) -> Reply:
         node.tracking.remember(client, entry, args)
     if node.monitors:
         node.show_monitors(client, entry, args)
-    if node.tells_misses and node.engine.misses != misses:
-        node.events.tell_misses(client, entry, args)
     if node.engine.propagating:
         node.propagate(client, entry, args)
     return reply
@@ -135,16 +129,11 @@ def _reject(client: Client, refused: CommandError) -> Reply:
 
 
 def _unknown_command(args: list[bytes]) -> str:
-    shown = ""
+    words = b""
     for argument in args[1:]:
-        if len(shown) >= _SHOWN_BYTES:
+        if len(words) >= _SHOWN_BYTES:
             break
-        room = _SHOWN_BYTES - len(shown)
-        shown += f"'{_text(argument[:room])}' "
-    name = _text(args[0][:_SHOWN_BYTES])
-    return f"ERR unknown command '{name}', with args beginning with: {shown}"
-
-
-def _text(word: bytes) -> str:
-    """A word as an error message shows it: up to the first null, for messages are C strings."""
-    return word.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+        piece = argument.partition(b"\0")[0][: _SHOWN_BYTES - len(words)]
+        words += b"'%b' " % piece
+    name = shown(args[0][:_SHOWN_BYTES])
+    return f"ERR unknown command '{name}', with args beginning with: {shown(words)}"

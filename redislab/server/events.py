@@ -10,11 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redislab.engine.keyspace import REPLACED, Keyspace
-from redislab.server.facts.keys import find_keys
 
 if TYPE_CHECKING:
-    from redislab.server.client import Client
-    from redislab.server.commands import Entry
     from redislab.server.node import Node
 
 # A stands for these; m (misses) and n (new keys) must be asked for by name.
@@ -65,13 +62,14 @@ class Events:
         elif self._listening and not wanted:
             observers.remove(self.tell)
         self._listening = wanted
+        self.node.engine.on_event = self.tell if wanted else None
         tells_new = "n" in self.classes
         if tells_new != self._tells_new:
             self._tells_new = tells_new
             for database in self.node.engine.databases:
                 database.tell_new(self._tell_new if tells_new else None)
-        self.node.tells_misses = "m" in self.classes
-        self.node.refresh()
+        engine = self.node.engine
+        engine.on_missed = self._tell_missed if "m" in self.classes else None
 
     def tell(self, db: Keyspace, event: bytes, key: bytes) -> None:
         """Publish an event, if it is of a class that is wanted."""
@@ -86,10 +84,5 @@ class Events:
     def _tell_new(self, db: Keyspace, key: bytes) -> None:
         self.tell(db, b"new", key)
 
-    def tell_misses(self, client: Client, entry: Entry, args: list[bytes]) -> None:
-        """Publish `keymiss` for the keys that a reading command did not find."""
-        if "readonly" not in entry.flags:
-            return
-        for position, _ in find_keys(entry.fact, args):
-            if args[position] not in client.db.values:
-                self.tell(client.db, b"keymiss", args[position])
+    def _tell_missed(self, db: Keyspace, key: bytes) -> None:
+        self.tell(db, b"keymiss", key)

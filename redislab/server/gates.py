@@ -116,12 +116,7 @@ def is_postponed(client: Client, entry: Entry, args: list[bytes]) -> bool:
 def node_is_plain(node: Node) -> bool:
     """Whether no gate that depends on the node alone can be closed."""
     return not (
-        node.monitors
-        or node.pauses
-        or node.asleep
-        or node.config.maxmemory
-        or node.more_gates
-        or node.tells_misses
+        node.monitors or node.pauses or node.asleep or node.config.maxmemory or node.more_gates
     )
 
 

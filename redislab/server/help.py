@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from redislab.engine.errors import CommandError
+from redislab.engine.errors import CommandError, shown
 from redislab.wire.resp import array, simple
 
 
@@ -22,8 +22,7 @@ def help_reply(name: str, forms: Sequence[tuple[str, str]]) -> bytes:
 
 def unknown_form(args: Sequence[bytes]) -> CommandError:
     """The error for a subcommand in a form it does not have."""
-    subcommand = args[1][:128].decode("utf-8", "surrogateescape")
-    name = args[0].upper().decode("utf-8", "surrogateescape")
+    subcommand, name = shown(args[1][:128]), shown(args[0].upper())
     return CommandError(
         f"ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try {name} HELP."
     )

@@ -108,7 +108,6 @@ class Node:
         self.current_argument_bytes = 0
         self.monitors: dict[Client, None] = {}
         self.more_gates: list[Callable[[Client, Entry, list[bytes]], None]] = []
-        self.tells_misses = False
         self.bytes_in = self.bytes_out = self.reads = self.writes = 0
         self.slow_seconds = float("inf")
         self._next_client_id = 1
