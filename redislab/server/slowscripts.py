@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from redislab.engine.errors import CommandError
 from redislab.engine.table import Block, Reply
@@ -148,15 +148,10 @@ class SlowScripts:
     def _hand_over(self, work: Callable[[], bytes]) -> _Outcome | None:
         """Let the worker do something; what came of it, or None if it is not done yet."""
         if self._worker is not None:
-            try:
-                done: _Outcome | None = self._worker.switch(work)
-            except greenlet.error:  # it belongs to a thread that drove the loop before
-                self._worker = None
-            else:
-                return done
+            with suppress(greenlet.error):  # it may belong to a thread that drove the loop before
+                return cast("_Outcome | None", self._worker.switch(work))
         self._worker = greenlet.greenlet(_work_off)
-        done = self._worker.switch(work)
-        return done
+        return cast("_Outcome | None", self._worker.switch(work))
 
     def _start(self) -> None:
         self._elapsed = self._nominal = self._slice = 0.0
