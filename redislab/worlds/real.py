@@ -194,7 +194,7 @@ class RealWorld(CommonWorld[RealNode]):
             relayed=relayed,
             own_addresses=own_addresses,
         )
-        if relayed and not self._routes.has_own_addresses:
+        if relayed:
             self._routes.find_processes_by(process_finder(self._processes))
         self._owner = Owner(CLIENT)
         self._clients_at: dict[str, None] = {CLIENT: None, OBSERVER: None}

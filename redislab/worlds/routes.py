@@ -12,14 +12,17 @@ to change that were weighed:
   reader's own machine. There a relay listens. The node itself listens on the same port of an
   address of its own, 127.1.0.1, 127.1.0.2 ..., and dials from it (`bind-source-addr`), which
   tells the relay who dials. The relay goes on from 127.0.0.1. So every address that anybody sees,
-  announces or configures is the true one, nothing is announced by directive, and programs that
-  are no part of the lab (redis-cli, a client in another language) come in as the host "client".
+  announces or configures is the same, and programs that are no part of the lab (redis-cli, a
+  client in another language) come in as the host "client". Only those who tell others their own
+  address off a socket must be told it: a node of a cluster (`cluster-announce-ip`, set here) and a
+  Sentinel (`sentinel announce-ip`). And MIGRATE minds no `bind-source-addr`: there the relay asks
+  the system whose process dials.
 
 One relay for each port of a node, then, and a `Way` for each ordered pair of hosts. macOS has only
 127.0.0.1 unless its owner adds more (`sudo ifconfig lo0 alias 127.1.0.1`). There a node listens on
 another port and announces the known one (`replica-announce-port`, `cluster-announce-port`); the
-relay knows our own code's connections by their local port, and those of real processes by asking
-the system whose they are, for which the package psutil must be installed.
+relay knows our own code's connections by their local port, and asks the system whose all others
+are. Asking the system needs the package psutil; without it, such a connection is "client"'s.
 
 A lab of a single node pays for none of this: its node listens where it is known to be, connections
 go straight, and what is measured without a fault is the node and not a relay. The first fault
@@ -113,7 +116,7 @@ class Routes:
         self._ways: dict[tuple[str, str], Way] = {}
         self._addresses: dict[str, str] = {}
         self._names: dict[str, str] = {}
-        # Where hosts share an address: whose a local port is, and who asks the system.
+        # Where hosts share an address: whose a local port is. And what asks the system that.
         self._ports: dict[int, str] = {}
         self._find_process: Callable[[int], str | None] = lambda _port: None
 
@@ -177,7 +180,7 @@ class Routes:
             self._background().settle(self._tend(name, site))
 
     def find_processes_by(self, find: Callable[[int], str | None]) -> None:
-        """Who knows whose a local port is, where hosts share one address."""
+        """What knows whose a local port is, where the address does not tell."""
         self._find_process = find
 
     # -- faults --------------------------------------------------------------------------------
@@ -303,14 +306,12 @@ class Routes:
     def _who(self, peer: Address) -> str:
         """The host that connects from an address; strangers are on the clients' host."""
         name = self._names.get(peer[0]) or self._ports.pop(peer[1], None)
-        if name is None and not self.has_own_addresses:
+        if name is None:
             name = self._find_process(peer[1])
         return name or CLIENT
 
-    def _local_address(self, source: str) -> Address | None:
+    def _local_address(self, source: str) -> Address:
         """What a host connects from, so that a relay knows it."""
-        if source == CLIENT:
-            return None
         if self.has_own_addresses:
             return self._address_of(source), 0
         port = free_port()

@@ -15,9 +15,24 @@ from pathlib import Path
 import pytest
 
 from redislab import SingleLab
+from redislab.worlds.base import NodeSpec, WorldError
+from tests.labs.pair import KINDS, Pair
 
 needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server")
 WORLDS = ["sim", "live", pytest.param("redis", marks=[pytest.mark.redis, needs_redis])]
+
+
+KILLED = """
+import time
+from redislab import SingleLab
+from tests.labs.pair import Pair
+lab = {make}
+node = next(iter(lab.nodes.values()))
+pid = lab._world.process_id(node.name) if "{world}" == "redis" else 0
+lab.put_files({{"dump.rdb": b""}}, node)
+print(node.port, pid, lab._world.directory, flush=True)
+time.sleep(60)
+"""
 
 
 def listens(port):
@@ -69,15 +84,75 @@ def test_an_interrupt_leaves_a_lab_that_closes(world, monkeypatch):
     assert not threads()
 
 
+def break_it(lab):
+    """Leave everything half done: connections open, something cut, held, killed and written."""
+    clients = [lab.client(name) for name in lab.nodes]
+    for client in clients:
+        client.ping()
+    lab.reaches("one", "two")
+    lab.put_files({"sub/file": b"x"}, "one")
+    lab.delay("one", "two", 0.05)
+    lab.cut("client", "one")
+    lab.kill("two")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("state", ["whole", "broken", "paused"])
+def test_two_nodes_and_all_that_is_between_them_leave_nothing(kind, state):
+    with Pair(kind) as lab:
+        if state == "broken":
+            break_it(lab)
+        elif state == "paused":
+            lab.pause("one")
+            lab.client("two").ping()
+        known = [(handle.host, handle.port) for handle in lab.nodes.values()]
+        own = [lab._world.direct(name) for name in lab.nodes]
+        directory = getattr(lab._world, "directory", None)
+        if directory is not None:
+            assert directory.exists() == (kind != "live" or state == "broken")
+    for host, port in [*known, *own]:
+        with socket.socket() as probe:
+            assert probe.connect_ex((host, port)) != 0
+    assert not threads()
+    assert directory is None or not directory.exists()
+
+
 @pytest.mark.redis
 @needs_redis
-def test_a_killed_parent_takes_its_servers_along():
-    code = (
-        "from redislab import SingleLab\nimport time\n"
-        "lab = SingleLab(world='redis')\n"
-        "print(lab.node.port, lab._world.process_id(lab.node.name), lab._world.directory,"
-        " flush=True)\ntime.sleep(60)\n"
-    )
+def test_a_node_that_cannot_start_leaves_nothing():
+    lab = Pair("redis")
+    directory = lab._world.directory
+    with pytest.raises(WorldError, match="nosuchdirective"):
+        lab._start(NodeSpec("three", {"nosuchdirective": "1"}))
+    assert lab.closed
+    assert not threads()
+    assert not directory.exists()
+
+
+def test_a_live_node_that_writes_nothing_has_no_directory_and_one_that_does_loses_it():
+    with SingleLab(world="live") as lab:
+        directory = lab._world.directory
+        lab.client().set("a", 1)
+        assert lab.client().config_get("dir") == {"dir": str(directory / lab.node.name)}
+        assert not directory.exists()
+        lab.put_files({"dump.rdb": b"REDIS"})
+        assert lab.files() == {"dump.rdb": b"REDIS"}
+        assert directory.exists()
+    assert not directory.exists()
+
+
+@pytest.mark.redis
+@needs_redis
+@pytest.mark.parametrize(
+    ("world", "make"),
+    [
+        ("redis", "SingleLab('redis')"),
+        ("redis", "Pair('redis')"),
+        ("live", "SingleLab('live')"),
+    ],
+)
+def test_a_killed_parent_takes_its_servers_and_its_directory_along(world, make):
+    code = KILLED.format(world=world, make=make)
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment
@@ -91,7 +166,7 @@ def test_a_killed_parent_takes_its_servers_along():
     assert not listens(int(port))
     assert not Path(directory).exists()
     stat = Path(f"/proc/{pid}/stat")
-    assert not stat.exists() or stat.read_text().split()[2] == "Z"
+    assert pid == "0" or not stat.exists() or stat.read_text().split()[2] == "Z"
 
 
 def test_a_lab_works_inside_a_running_loop_and_puts_it_back():

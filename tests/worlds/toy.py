@@ -1,7 +1,13 @@
-"""A small RESP server on plain asyncio, so that the worlds are tested on their own."""
+"""A small RESP server on plain asyncio, so that the worlds are tested on their own.
+
+Beside what a client needs it knows ASK HOST PORT WORD ..., which asks another node and passes on
+its answer, and KEEP, which writes its data to disk, where its next run finds it.
+"""
 
 import asyncio
 from collections.abc import Iterator
+
+ASK_SECONDS = 0.5
 
 
 class Toy:
@@ -15,6 +21,7 @@ class Toy:
         self.sessions = {}
         self.ticks = 0
         self.servers = []
+        self.tasks = set()
 
     async def start(self):
         loop = asyncio.get_running_loop()
@@ -22,6 +29,10 @@ class Toy:
             lambda: Session(self), self.config["bind"], int(self.config["port"])
         )
         self.servers.append(server)
+        self.file = f"{self.environment.directory}/toy.data"
+        if self.environment.disk.size(self.file) is not None:
+            kept = self.environment.disk.open(self.file, "read").read(65536)
+            self.data = dict(line.split(b" ", 1) for line in kept.splitlines())
         self.environment.log("ready")
         self.cron = asyncio.create_task(self.tick())
 
@@ -29,6 +40,30 @@ class Toy:
         while True:
             await asyncio.sleep(0.1)
             self.ticks += 1
+
+    async def ask(self, session, host, port, words):
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                reader, writer = await asyncio.open_connection(host.decode(), int(port))
+                try:
+                    writer.write(b"*%d\r\n" % len(words))
+                    writer.writelines(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+                    answer = await reader.readline()
+                finally:
+                    writer.close()
+        except TimeoutError:
+            answer = b"-ERR nobody answers\r\n"
+        except OSError as failure:
+            answer = b"-ERR %s\r\n" % type(failure).__name__.encode()
+        session.transport.write(answer)
+
+    async def keep(self, session):
+        file = self.environment.disk.open(self.file, "create")
+        file.write(b"".join(b"%b %b\n" % item for item in self.data.items()))
+        await file.sync()
+        file.close()
+        await self.environment.disk.sync_directory(self.environment.directory)
+        session.transport.write(b"+OK\r\n")
 
     async def stop(self):
         self.abort()
@@ -58,7 +93,18 @@ class Session(asyncio.Protocol):
     def data_received(self, data):
         self.buffer += data
         for args in self.commands():
-            self.transport.write(self.reply(args))
+            name = args[0].upper()
+            if name == b"ASK":
+                self.later(self.toy.ask(self, args[1], args[2], args[3:]))
+            elif name == b"KEEP":
+                self.later(self.toy.keep(self))
+            else:
+                self.transport.write(self.reply(args))
+
+    def later(self, coroutine):
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self.toy.tasks.add(task)
+        task.add_done_callback(self.toy.tasks.discard)
 
     def commands(self) -> Iterator[list[bytes]]:
         while self.buffer.startswith(b"*"):
