@@ -1,6 +1,7 @@
 // The book's own script, on every page: draws the charts that the page carries as data, with the
-// site's one copy of plotly.js, in the colors of the chosen theme; and mends two habits of the
-// theme that a keyboard or a screen reader would trip over.
+// site's one copy of plotly.js, in the colors of the chosen theme; keeps the outcome of an
+// experiment covered until the reader has committed to a prediction; and lets a keyboard reach what
+// scrolls sideways.
 
 const HERE = document.currentScript.src;
 const PLOTLY = new URL("../assets/plotly.min.js", HERE).href;
@@ -34,11 +35,38 @@ function themed(layout) {
   return changes;
 }
 
-function narrow(layout) {
-  // On a phone the legend goes below the plot and the margins shrink, and a finger scrolls the page.
+// On a phone: the title breaks into lines, the legend goes below the plot with a line for each curve,
+// the margins shrink, and a finger scrolls the page. The box grows by what the legend takes.
+const LETTERS_A_LINE = 34;
+const LEGEND_LINE = 21; // px
+
+function broken(text) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    if (lines.at(-1) && lines.at(-1).length + word.length >= LETTERS_A_LINE) lines.push("");
+    lines[lines.length - 1] += (lines.at(-1) ? " " : "") + word;
+  }
+  return lines;
+}
+
+function narrow(layout, data, box) {
   if (window.innerWidth >= 600) return {};
-  return { dragmode: false, legend: { ...layout.legend, orientation: "h", x: 0, y: -0.25, yanchor: "top" },
-           margin: { l: 48, r: 12, t: 64, b: 48 } };
+  const named = data.filter((trace) => trace.name && trace.showlegend !== false);
+  const legend = named.length > 1 ? named.length * LEGEND_LINE : 0;
+  const title = broken(layout.title?.text ?? "");
+  // Bars have words on their axis; plotly's own margin for them and a legend below cannot be had both.
+  const words = layout.yaxis?.automargin ? data.flatMap((trace) => trace.y) : [];
+  const longest = Math.max(...words.flatMap((word) => String(word).split("<br>")).map((line) => line.length), 0);
+  box.style.height = `${parseInt(box.style.height, 10) + legend}px`;
+  return {
+    dragmode: false,
+    title: { ...layout.title, text: title.join("<br>"), font: { size: 14 }, x: 0, xref: "container" },
+    legend: { orientation: "h", entrywidth: 1, entrywidthmode: "fraction", x: 0, xref: "container",
+              xanchor: "left", y: 0, yref: "container", yanchor: "bottom" },
+    yaxis: { ...layout.yaxis, automargin: false },
+    margin: { l: words.length ? 12 + 7 * longest : 62, r: layout.yaxis2 ? 54 : 12,
+              t: 24 + 20 * title.length, b: 52 + legend },
+  };
 }
 
 async function loadPlotly() {
@@ -62,10 +90,11 @@ async function drawCharts() {
     const plot = document.createElement("div");
     plot.style.height = "100%";
     box.append(plot);
-    const look = { ...layout, ...narrow(layout), autosize: true, width: undefined };
+    const look = { ...layout, ...narrow(layout, data, box), autosize: true, width: undefined };
     await Plotly.newPlot(plot, data, look, {
       responsive: true,
       displaylogo: false,
+      displayModeBar: window.innerWidth >= 600, // on a phone the buttons would lie on the title
       modeBarButtons: [["toImage", "resetScale2d"]],
     });
     await Plotly.relayout(plot, themed(layout));
@@ -79,6 +108,48 @@ async function drawCharts() {
   }).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 }
 
+// ---- predictions -----------------------------------------------------------------------------
+
+// The build tags the cell that asks, and the cells whose outputs would give the answer away. They
+// are covered from here, so that a page whose scripts do not run hides nothing.
+function coverOutcomes() {
+  let coverUntilAnswered = () => {};
+  for (const cell of document.querySelectorAll(".cell.tag_asks, .cell.tag_waits")) {
+    if (cell.classList.contains("tag_asks")) coverUntilAnswered = coversFor(cell);
+    else cell.querySelectorAll(":scope > .cell_output").forEach(coverUntilAnswered);
+  }
+}
+
+// Returns what covers an output until the question of this cell is answered, or given up.
+function coversFor(asking) {
+  const covered = [];
+  const uncover = () => {
+    for (const output of covered.splice(0)) {
+      output.classList.remove("lab-waits");
+      output.querySelector(".lab-cover").remove();
+    }
+  };
+  const heard = ({ detail }) => {
+    if (detail === asking.querySelector(".rl-question")?.textContent) uncover();
+  };
+  document.addEventListener("redislab:answer", heard);
+  document.addEventListener("redislab:shown", heard);
+  return (output) => {
+    const cover = document.createElement("div");
+    cover.className = "lab-cover";
+    cover.innerHTML = "<p>Covered until you have committed to a prediction above.</p>"
+      + "<button type='button'>Uncover</button>";
+    cover.querySelector("button").addEventListener("click", () => {
+      uncover();
+      output.tabIndex = -1; // the button is gone: a keyboard goes on from here
+      output.focus();
+    });
+    output.classList.add("lab-waits");
+    output.append(cover);
+    covered.push(output);
+  };
+}
+
 function scrollableByKeyboard() {
   // What scrolls sideways must be reachable without a mouse.
   for (const box of document.querySelectorAll(".bd-article pre, .bd-article table")) {
@@ -87,6 +158,7 @@ function scrollableByKeyboard() {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
+  coverOutcomes();
   scrollableByKeyboard();
   drawCharts();
 });

@@ -4,11 +4,16 @@ A widget is shown through the HTML that it brings along beside its live form (a 
 run, played by our own script); a chart's data stay in the page and are drawn by the site's one
 copy of plotly.js. What would be dead on the page, or would load something from elsewhere, is an
 error here and not a surprise for the reader.
+
+A page shows everything at once, so a reader could see how a prediction turns out before making it.
+The cells between a question and its check are therefore tagged, and book.js keeps what they put out
+covered until the question is answered.
 """
 
 import html
 import json
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from redislab.views.static import for_site
@@ -22,6 +27,7 @@ _LOADS_FROM_ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 _LINK = re.compile(r"<a\s[^>]*>", re.IGNORECASE)
+_RECORDING = re.compile(r'<script type="application/json">(\{"events":.*?)</script>', re.DOTALL)
 
 
 class OutputError(Exception):
@@ -47,6 +53,41 @@ def make_static(notebook: Any, name: str) -> None:
                 raise OutputError(f"{where}: {output.ename}: {output.evalue}")
             kept.append(output)
         cell.outputs = kept
+    tag_predictions([cell for cell in notebook.cells if cell.cell_type == "code"])
+
+
+def tag_predictions(cells: Sequence[Any]) -> None:
+    """Tag, in place, the cells that ask (`asks`) and those whose outputs must wait (`waits`).
+
+    `cells` are code cells in order. What waits stands between a question and the check of that
+    question; a question that is never checked keeps nothing waiting.
+    """
+    told = [list(_recordings(cell)) for cell in cells]
+    for at, recordings in enumerate(told):
+        for kind, question in recordings:
+            checked = ("check", question)
+            last = next((i for i in range(at + 1, len(cells)) if checked in told[i]), None)
+            if kind != "predict" or last is None:
+                continue
+            _tag(cells[at], "asks")
+            for between in cells[at + 1 : last]:
+                if between.outputs:
+                    _tag(between, "waits")
+
+
+def _recordings(cell: Any) -> Iterator[tuple[str, str]]:
+    """Yield the kind of each recording that a cell shows, and the question that it asks if any."""
+    for output in cell.outputs:
+        page = "".join(output.get("data", {}).get("text/html", ""))
+        for found in _RECORDING.findall(page):
+            plain = json.loads(found)
+            yield plain["kind"], str(plain["meta"].get("question", ""))
+
+
+def _tag(cell: Any, tag: str) -> None:
+    tags = cell.metadata.setdefault("tags", [])
+    if tag not in tags:
+        tags.append(tag)
 
 
 def chart_html(figure: dict[str, Any], where: str = "chart") -> str:

@@ -28,9 +28,10 @@ class QuietHandler(SimpleHTTPRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing of a request that was served."""
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class's name
-        """Name a request that failed."""
-        print(f"  {format % args}", file=sys.stderr)
+    def log_error(self, format: str, *args: object) -> None:  # noqa: A002 the base class's name
+        """Name a request that failed, by its path and what the browser was told."""
+        path = getattr(self, "path", "a request that is none")
+        print(f"  {path}: {args[0] if args else format}", file=sys.stderr)
 
 
 def open_server(folder: Path, port: int) -> ThreadingHTTPServer:

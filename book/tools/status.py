@@ -63,7 +63,7 @@ def status_page(lessons: Iterable[Lesson], runs: Sequence[Run]) -> str:
             "",
             UNDER_MACHINE,
             "",
-            "| | |",
+            "| what | here |",
             "| --- | --- |",
             f"| Python | {platform.python_version()} ({platform.python_implementation()}) |",
             f"| operating system | {platform.system()} {platform.release()} |",

@@ -31,7 +31,8 @@ TESTS = ("SET", "GET", "INCR", "LPUSH", "LRANGE_100", "MSET", "PING_MBULK")
 
 def label_of(settings: Settings) -> str:
     """A run in a few words: what it sends, from how many clients, how deep."""
-    parts = [settings.workload.title, f"{settings.clients} clients"]
+    clients = "client" if settings.clients == 1 else "clients"
+    parts = [settings.workload.title, f"{settings.clients} {clients}"]
     if settings.pipeline > 1:
         parts.append(f"pipeline {settings.pipeline}")
     if settings.rate is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 import plotly.io
@@ -106,7 +107,8 @@ def latency(results: Mapping[str, Result], *, title: str = "Latency by percentil
         tickvals=[_nines(percentile) for percentile in PERCENTILE_TICKS],
         ticktext=[f"{percentile:g}" for percentile in PERCENTILE_TICKS],
     )
-    figure.update_yaxes(type="log", rangemode="normal")
+    shown = [value for result in results.values() for _, value in latency_curve(result)]
+    figure.update_yaxes(rangemode="normal", **_log_axis(shown))
     return figure
 
 
@@ -129,9 +131,9 @@ def latency_curve(result: Result, points_max: int = 200) -> list[tuple[float, fl
 def littles_law(
     results: Mapping[str, Result], *, title: str = "Little's law, checked"
 ) -> go.Figure:
-    """Requests in flight as asked for against throughput times mean latency, one point a run.
+    """Throughput times mean response time against the requests that a run kept under way.
 
-    Raises ValueError without a run.
+    One point a run; the law says that all lie on the diagonal.  Raises ValueError without a run.
     """
     if not results:
         raise ValueError("no run to check the law on")
@@ -142,16 +144,16 @@ def littles_law(
     ratios = ", ".join(f"{b / a:.2f}" for a, b in zip(asked, measured, strict=True))
     figure = house_figure(
         title,
-        alt="Throughput times mean latency against clients times pipeline, one point a run. "
+        alt="Throughput times mean response time against clients times pipeline, one point a run. "
         f"The law says they are equal; measured over asked for: {ratios}.",
-        x="clients times pipeline",
-        y="throughput times mean latency",
+        x="N: clients times pipeline",
+        y="X · R: throughput times mean RT",
     )
     figure.add_scatter(
         x=[low, top],
         y=[low, top],
         mode="lines",
-        name="L = λ W",
+        name="N = X · R",
         line={"dash": "dot", "color": INK},
         hoverinfo="skip",
     )
@@ -163,10 +165,10 @@ def littles_law(
         mode="markers+text",
         textposition="top left",
         marker={"size": 10},
-        hovertemplate="%{text}: %{y:.1f} in flight",
+        hovertemplate="%{text}: %{y:.1f} under way",
     )
-    figure.update_xaxes(type="log")
-    figure.update_yaxes(type="log", rangemode="normal")
+    figure.update_xaxes(**_log_axis([low, top]))
+    figure.update_yaxes(rangemode="normal", **_log_axis([low, top]))
     return figure
 
 
@@ -207,6 +209,8 @@ def sweep(results: Sequence[Result], by: str, *, title: str = "", log: bool = Tr
             "title": {"text": "p99 (ms)"},
             "rangemode": "tozero",
             "showgrid": False,
+            "tickmode": "auto",  # else its marks stand level with the left axis, at odd numbers
+            "nticks": 6,
         },
         margin={"r": 64},
     )
@@ -278,6 +282,38 @@ def capacity(plans: Mapping[str, CapacityPlan], *, title: str = "Nodes needed") 
     figure.update_layout(barmode="group", height=140 + 70 * len(plans))
     figure.update_yaxes(automargin=True, autorange="reversed", rangemode="normal")
     return figure
+
+
+def waiting(results: Mapping[str, Result], *, title: str = "Requests waiting") -> go.Figure:
+    """How many requests of an open loop were due and not yet sent, at the end of each window."""
+    summary = "; ".join(
+        f"{name}: at most {max((one.waiting for one in result.windows), default=0):,}"
+        for name, result in results.items()
+    )
+    figure = house_figure(
+        title,
+        alt=f"Line chart of requests that wait for a free connection over time. {summary}.",
+        x="seconds since the run began",
+        y="requests waiting",
+    )
+    for name, result in results.items():
+        figure.add_scatter(
+            x=[round(one.start_s + one.duration_s, 3) for one in result.windows],
+            y=[one.waiting for one in result.windows],
+            name=name,
+            mode="lines",
+            hovertemplate="%{y:,} waiting at %{x} s",
+        )
+    return figure
+
+
+def _log_axis(values: Sequence[float]) -> dict[str, Any]:
+    """A logarithmic axis for these values: marks at powers of ten, on a short one also at 2, 5."""
+    above = [value for value in values if value > 0] or [1.0]
+    low, high = math.floor(math.log10(min(above))), math.ceil(math.log10(max(above)))
+    factors = (1, 2, 5) if math.log10(max(above) / min(above)) < 1.5 else (1,)
+    marks = [factor * 10.0**power for power in range(low, high + 1) for factor in factors]
+    return {"type": "log", "tickvals": marks, "ticktext": [f"{mark:g}" for mark in marks]}
 
 
 def _nines(percentile: float) -> float:

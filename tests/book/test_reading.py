@@ -94,6 +94,7 @@ def test_charts_are_drawn_and_follow_the_theme(reader, page):
 @pytest.mark.parametrize("page", LESSONS)
 def test_replays_play_pause_change_speed_and_slide(reader, page):
     reader.open(page)
+    reader.run("document.querySelectorAll('.lab-cover button').forEach((one) => one.click())")
     views = reader.run(
         "return [...document.querySelectorAll('.redislab-view .rl-player')]"
         ".filter((bar) => !bar.hidden).map((bar) => bar.parentElement)"
@@ -128,6 +129,42 @@ def test_replays_play_pause_change_speed_and_slide(reader, page):
         if pausing:
             play.click()
         reader.wait("return window.shown.querySelector('.rl-play').ariaLabel.startsWith('Play')")
+    assert reader.complaints() == []
+
+
+@pytest.mark.parametrize("page", LESSONS)
+def test_what_gives_a_prediction_away_is_covered_until_it_is_made(reader, page):
+    covers = "return [...document.querySelectorAll('.lab-cover')].length"
+    reader.open(page)
+    first = reader.run(covers)
+    assert first > 0
+    hidden = (
+        "return [...document.querySelectorAll('.lab-waits > :not(.lab-cover)')]"
+        ".every((one) => getComputedStyle(one).visibility === 'hidden')"
+    )
+    assert reader.run(hidden)
+    # Commit to the first prediction by keyboard: the first choice, or a number.
+    asking = reader.run("return document.querySelector('.tag_asks')")
+    field = reader.run("return arguments[0].querySelector('input')", asking)
+    reader.run("arguments[0].scrollIntoView({block: 'center'}); arguments[0].focus()", field)
+    field.send_keys(" " if field.get_attribute("type") == "radio" else "33")
+    commit = reader.run("return arguments[0].querySelector('.rl-commit')", asking)
+    commit.send_keys("\ue007")  # Enter
+    reader.wait(f"return (() => {{ {covers} }})() < {first}")
+    assert "You said" in reader.run(
+        "return document.querySelector('.rl-kind-check .rl-verdict').textContent"
+    )
+    # Give up the last one: its check tells the answer, and nothing stays covered for it.
+    rest = reader.run(covers)
+    reader.run(
+        "[...document.querySelectorAll('.rl-verdict button')].at(-1).click();"
+        "document.querySelectorAll('.lab-cover button').forEach((one) => one.click())"
+    )
+    assert reader.run(covers) == 0
+    assert rest < first
+    assert "The answer:" in reader.run(
+        "return [...document.querySelectorAll('.rl-verdict')].at(-1).textContent"
+    )
     assert reader.complaints() == []
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 
 import nbformat
@@ -15,6 +16,7 @@ from book.tools.execute import execute, executed_path, fingerprint
 from book.tools.lessons import LessonError, lessons, pages, read_lesson
 from book.tools.outputs import PLOTLY, WIDGET, OutputError, chart_html, make_static
 from book.tools.status import status_page
+from redislab.views.predictions import check, predict
 from redislab.views.recording import Frame, Recording
 from redislab.views.static import recording_html
 from tests.book.conftest import ROOT
@@ -133,6 +135,29 @@ def test_a_widget_gives_way_to_its_recording():
     assert "One server" in data["text/html"]
 
 
+def test_what_would_give_a_prediction_away_is_tagged():
+    question = predict("Which?", ["this", "that"])
+    asks = {"text/html": question.html}
+    answers = {"text/html": check(question, "that")._repr_mimebundle_()["text/html"]}
+    book = notebook("ask()", "run()", "silent()", "check()", "later()")
+    for cell, data in zip(book.cells[2:], (asks, None, None, answers, None), strict=True):
+        if data is not None:
+            cell.outputs = [new_output("display_data", data=data)]
+    for at in (3, 6):
+        book.cells[at].outputs = [new_output("stream", text="181 bytes")]
+    make_static(book, "lesson")
+    tags = [cell.metadata.get("tags", []) for cell in book.cells[2:]]
+    assert tags == [["asks"], ["waits"], [], [], []]
+
+
+def test_a_question_that_is_never_checked_keeps_nothing_waiting():
+    book = notebook("ask()", "run()")
+    book.cells[2].outputs = [new_output("display_data", data={"text/html": predict("?").html})]
+    book.cells[3].outputs = [new_output("stream", text="181 bytes")]
+    make_static(book, "lesson")
+    assert not any("tags" in cell.metadata for cell in book.cells[2:])
+
+
 def test_a_widget_that_would_be_dead_on_the_page_is_refused():
     dead = {WIDGET: {"model_id": "1"}, "text/plain": "IntSlider(value=3)"}
     with pytest.raises(OutputError, match=r"cell 3: IntSlider\(value=3\) has no HTML"):
@@ -181,9 +206,15 @@ def test_the_server_takes_a_free_port_and_stops_at_ctrl_c(served):
     address = next(line for line in lines if "http://" in line).split()[-1]
     with urllib.request.urlopen(address, timeout=10) as answer:
         assert b"hello" in answer.read()
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{address}no-such-page.html", timeout=10)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=10)
-    assert (process.returncode, out.strip(), "Traceback" in err) == (0, "Stopped.", False)
+    assert (process.returncode, out.strip(), err.strip()) == (
+        0,
+        "Stopped.",
+        "/no-such-page.html: 404",
+    )
 
 
 def test_the_server_says_so_when_there_is_no_website(tmp_path):

@@ -6,7 +6,7 @@ from redislab.benchmark.histogram import Histogram
 from redislab.benchmark.results import Result, Window
 from redislab.benchmark.settings import settings_for
 from redislab.views import figures
-from redislab.views.benchmark import RunsRecorder, coarse_buckets, runs_recording
+from redislab.views.benchmark import RunsRecorder, coarse_buckets, label_of, runs_recording
 from redislab.views.static import recording_html
 
 
@@ -28,6 +28,7 @@ def test_runs_follow_each_other_and_stand_side_by_side():
     last = recording.frames[-1].state
     assert (last["run"], last["requests"], last["errors"]) == (1, 12, 0)
     assert last["rps"] == 8.0
+    assert label_of(settings_for("SET", clients=1)) == "SET, 1 client"
     assert [run["label"] for run in recording.meta["runs"]] == [
         "SET, 50 clients",
         "SET, 200 clients",
@@ -46,6 +47,7 @@ def test_every_figure_has_a_title_and_words():
         figures.latency(runs),
         figures.littles_law(runs),
         figures.sweep(list(runs.values()), "clients"),
+        figures.waiting(runs),
         figures.capacity(plans),
     ]
     for figure in drawn:
@@ -58,6 +60,19 @@ def test_the_latency_curve_rises_and_ends_at_the_maximum():
     curve = figures.latency_curve(result())
     assert [ms for _, ms in curve] == sorted(ms for _, ms in curve)
     assert curve[-1][1] == pytest.approx(5.0, rel=0.02)
+
+
+def test_a_logarithmic_axis_is_marked_where_people_count():
+    wide = figures._log_axis([0.1, 900.0])
+    assert wide["ticktext"] == ["0.1", "1", "10", "100", "1000"]
+    short = figures._log_axis([0.4, 0.0, 1.2])
+    assert short["ticktext"] == ["0.1", "0.2", "0.5", "1", "2", "5", "10", "20", "50"]
+
+
+def test_the_words_of_a_figure_say_how_many_waited():
+    window = Window(0.0, 0.5, 4, Histogram.of([100] * 4, digits=2), waiting=17)
+    one = Result(settings_for("GET"), 4, 0.5, window.histogram, (window,))
+    assert "open loop: at most 17" in figures.waiting({"open loop": one}).layout.meta["alt"]
 
 
 def test_a_plan_is_as_large_as_its_largest_need():

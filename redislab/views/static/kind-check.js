@@ -1,5 +1,6 @@
 // How a prediction turned out. If Python knows the reader's answer this shows the verdict; if not
 // (the page was made without a reader) it waits for the answer given on this page (kind-predict.js).
+// A reader who gives up is told; the page hears of it, too.
 //
 // meta: {question, choices, unit, tolerance, guess, answer, shown, why, outcome}.
 
@@ -34,7 +35,13 @@ export default function create({ html }) {
 
       const waiting = () => verdict.replaceChildren(
         html("p", { class: "rl-why" }, "You have not committed to an answer yet: go back up and guess. "),
-        html("button", { type: "button", onclick: () => verdict.replaceChildren(...answer()) }, "Show the answer"),
+        html("button", {
+          type: "button",
+          onclick: () => {
+            verdict.replaceChildren(...answer());
+            document.dispatchEvent(new CustomEvent("redislab:shown", { detail: meta.question }));
+          },
+        }, "Show the answer"),
       );
       const listen = () => { if (answers.has(meta.question)) tell(answers.get(meta.question)); };
 
