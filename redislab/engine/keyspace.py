@@ -65,6 +65,8 @@ class Engine:
         # A replica never expires a key by itself: it waits for its master's DEL, and meanwhile
         # answers as if the key were gone.
         self.expires_by_itself = True
+        # While a master's stream is applied, a key is there until the master deletes it.
+        self.obeys_master = False
         # Told of a change: (database, event, key). Set by the server while somebody listens.
         self.observers: list[Callable[[Keyspace, bytes, bytes], None]] = []
         # Told, as observers are, of changes that touch no watched key (`Keyspace.announce`).
@@ -378,7 +380,7 @@ class Keyspace:
             return False
         if self.engine.expires_by_itself:
             self.remove_expired(key)
-        return True
+        return not self.engine.obeys_master
 
     def remove_expired(self, key: bytes) -> None:
         """Remove a key whose time has come, and tell everybody."""

@@ -1,6 +1,6 @@
-"""Small commands about the server as a whole: TIME LASTSAVE ROLE WAIT MEMORY LOLWUT.
+"""Small commands about the server as a whole: TIME LASTSAVE MEMORY LOLWUT.
 
-Follows `src/server.c`, `src/replication.c` (ROLE, WAIT), `src/object.c` (MEMORY) and `src/lolwut.c`
+Follows `src/server.c`, `src/object.c` (MEMORY) and `src/lolwut.c`
 of Redis 7.0. MEMORY USAGE is with the keyspace, in `redislab.engine.memory`.
 """
 
@@ -9,14 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redislab.engine.table import Reply, command
-from redislab.server.arguments import integer_argument, timeout_seconds
 from redislab.server.help import help_reply
 from redislab.server.names import VERSION
 from redislab.wire.resp import (
-    EMPTY_ARRAY,
     OK,
     ZERO,
-    array,
     bulk,
     bulks,
     double,
@@ -64,20 +61,6 @@ def time(c: Client, args: list[bytes]) -> Reply:
 def lastsave(c: Client, args: list[bytes]) -> Reply:
     """LASTSAVE: when data was last saved; the start, where nothing was."""
     return integer(c.node.last_save)
-
-
-@command("role")
-def role(c: Client, args: list[bytes]) -> Reply:
-    """ROLE: a master without replicas."""
-    return array((bulk(b"master"), ZERO, EMPTY_ARRAY))
-
-
-@command("wait")
-def wait(c: Client, args: list[bytes]) -> Reply:
-    """WAIT numreplicas timeout: there are none to wait for, so it does not wait."""
-    integer_argument(args[1])
-    timeout_seconds(args[2])
-    return ZERO
 
 
 @command("memory|doctor")

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redislab.engine.table import Block, Caller
+from redislab.server.replication.replica import State
 
 if TYPE_CHECKING:
     from redislab.server.commands import Entry
     from redislab.server.node import Node
+    from redislab.server.replication.replica import Replica
     from redislab.server.session import Session
     from redislab.server.tracking import Tracker
     from redislab.server.users import User
@@ -28,6 +30,9 @@ class Client(Caller):
         watched: the keys under WATCH, each with whether it was expired already at that time.
         reply_mode: "on", "off", "skip" (the next reply) or "skip-next": CLIENT REPLY.
         postponed: held back by CLIENT PAUSE or a sleeping node, not by a blocking command.
+        replica: what is known of it as a replica, once it has behaved like one.
+        is_master: it stands for this node's master, whose stream is applied through it.
+        write_offset: where the stream was after its last write; WAIT waits for that.
         soft_limit_since: when its output went over the soft limit, on the loop's clock.
     """
 
@@ -42,6 +47,7 @@ class Client(Caller):
         "executing",
         "id",
         "in_exec",
+        "is_master",
         "last_used",
         "local_address",
         "monitoring",
@@ -53,6 +59,7 @@ class Client(Caller):
         "patterns",
         "plain",
         "postponed",
+        "replica",
         "reply_mode",
         "session",
         "shard_channels",
@@ -61,6 +68,7 @@ class Client(Caller):
         "unix_socket",
         "user",
         "watched",
+        "write_offset",
     )
 
     def __init__(self, node: Node, client_id: int, session: Session | None) -> None:
@@ -83,6 +91,9 @@ class Client(Caller):
         self.rewritten = None
         self.deny_blocking = self.in_script = False
         self.in_exec = False
+        self.replica: Replica | None = None
+        self.is_master = False
+        self.write_offset = 0
         self.soft_limit_since: float | None = None
         self.reset()
 
@@ -111,6 +122,7 @@ class Client(Caller):
             and not (self.resp == 2 and self.subscribed)
             and self.tracker is None
             and not self.close_after_reply
+            and not self.is_replica
             and self.user.plain
         )
         if self.session is not None:
@@ -130,7 +142,16 @@ class Client(Caller):
     @property
     def kind(self) -> str:
         """The class that limits and CLIENT LIST TYPE go by: normal, pubsub, replica, master."""
+        if self.is_replica:
+            return "replica"
+        if self.is_master:
+            return "master"
         return "pubsub" if self.subscribed else "normal"
+
+    @property
+    def is_replica(self) -> bool:
+        """Whether it follows this node's stream, or is about to."""
+        return self.replica is not None and self.replica.state is not State.NONE
 
     @property
     def local(self) -> bool:

@@ -119,6 +119,8 @@ def describe(client: Client) -> str:
 def _flags(client: Client) -> str:
     tracker = client.tracker
     marks = (
+        ("S", client.is_replica),
+        ("M", client.is_master),
         ("O", client.monitoring),
         ("P", client.subscribed),
         ("x", client.multi is not None),

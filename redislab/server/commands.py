@@ -149,6 +149,7 @@ FAMILIES = (
     "debug",
     "scripting",
     "functions",
+    "replication.commands",
     "streamhelp",
 )
 

@@ -135,7 +135,7 @@ def _digest_value(c: Client, args: list[bytes]) -> Reply:
 
 def _change_id(c: Client, args: list[bytes]) -> Reply:
     c.node.log.notice("Changing replication IDs after receiving change-repl-id")
-    c.node.replication_id = f"{c.node.random.getrandbits(160):040x}"
+    c.node.replication.history.begin_new(c.node.random)
     return OK
 
 

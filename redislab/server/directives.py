@@ -208,30 +208,30 @@ save  save  3600 1 300 100 60 10000  unbuilt
 stop-writes-on-bgsave-error  bool  yes  unbuilt
 
 # Replication
-masterauth  text?  -  sensitive unbuilt
-masteruser  text?  -  sensitive unbuilt
-min-replicas-max-lag/min-slaves-max-lag  int 0..INT  10  unbuilt
-min-replicas-to-write/min-slaves-to-write  int 0..INT  0  unbuilt
+masterauth  text?  -  sensitive
+masteruser  text?  -  sensitive
+min-replicas-max-lag/min-slaves-max-lag  int 0..INT  10
+min-replicas-to-write/min-slaves-to-write  int 0..INT  0
 propagation-error-behavior  ignore|panic|panic-on-replicas  ignore  unbuilt
-repl-backlog-size  memory 1..LONG  1mb  unbuilt
-repl-backlog-ttl  int 0..LONG  3600  unbuilt
+repl-backlog-size  memory 1..LONG  1mb
+repl-backlog-ttl  int 0..LONG  3600
 repl-disable-tcp-nodelay  bool  no  unbuilt
-repl-diskless-load  disabled|on-empty-db|swapdb  disabled  unbuilt
-repl-diskless-sync  bool  yes  unbuilt
-repl-diskless-sync-delay  int 0..INT  5  unbuilt
-repl-diskless-sync-max-replicas  int 0..INT  0  unbuilt
-repl-ping-replica-period/repl-ping-slave-period  int 1..INT  10  unbuilt
-repl-timeout  int 1..INT  60  unbuilt
-replica-announce-ip/slave-announce-ip  text?  -  unbuilt
-replica-announce-port/slave-announce-port  int 0..65535  0  unbuilt
-replica-announced  bool  yes  unbuilt
+repl-diskless-load  disabled|on-empty-db|swapdb  disabled
+repl-diskless-sync  bool  yes
+repl-diskless-sync-delay  int 0..INT  5
+repl-diskless-sync-max-replicas  int 0..INT  0
+repl-ping-replica-period/repl-ping-slave-period  int 1..INT  10
+repl-timeout  int 1..INT  60
+replica-announce-ip/slave-announce-ip  text?  -
+replica-announce-port/slave-announce-port  int 0..65535  0
+replica-announced  bool  yes
 replica-ignore-disk-write-errors  bool  no  unbuilt
 replica-ignore-maxmemory/slave-ignore-maxmemory  bool  yes  unbuilt
 replica-lazy-flush/slave-lazy-flush  bool  no  unbuilt
-replica-priority/slave-priority  int 0..INT  100  unbuilt
-replica-read-only/slave-read-only  bool  yes  unbuilt
-replica-serve-stale-data/slave-serve-stale-data  bool  yes  unbuilt
-replicaof/slaveof  replicaof  no one  immutable unbuilt
+replica-priority/slave-priority  int 0..INT  100
+replica-read-only/slave-read-only  bool  yes
+replica-serve-stale-data/slave-serve-stale-data  bool  yes
+replicaof/slaveof  replicaof  no one  immutable
 
 # Cluster
 cluster-allow-pubsubshard-when-down  bool  yes  unbuilt

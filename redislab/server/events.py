@@ -71,6 +71,12 @@ class Events:
         engine = self.node.engine
         engine.on_missed = self._tell_missed if "m" in self.classes else None
 
+    def follow_databases(self) -> None:
+        """The values of the databases were replaced: listen to the new ones."""
+        if self._tells_new:
+            for database in self.node.engine.databases:
+                database.tell_new(self._tell_new)
+
     def tell(self, db: Keyspace, event: bytes, key: bytes) -> None:
         """Publish an event, if it is of a class that is wanted."""
         if not event or event == REPLACED or class_of(event) not in self.classes:

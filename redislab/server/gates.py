@@ -64,6 +64,8 @@ def check(client: Client, entry: Entry, args: list[bytes]) -> None:
         refused = effective_flags(client, entry, args) & {"denyoom"}
         if refused or (client.multi is not None and entry.name not in _ALLOWED_WITHOUT_MEMORY):
             raise CommandError(OUT_OF_MEMORY)
+    if node.replication.refuses_writes:
+        node.replication.check_writes(client, effective_flags(client, entry, args))
     for gate in node.more_gates:
         gate(client, entry, args)
     if client.resp == 2 and client.subscribed and entry.name not in _ALLOWED_IN_SUBSCRIPTION:
@@ -72,6 +74,9 @@ def check(client: Client, entry: Entry, args: list[bytes]) -> None:
             "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
         )
         raise CommandError(message)
+    node.replication.check_stale(entry.flags)
+    if client.is_replica and not entry.flags.isdisjoint({"write", "readonly"}):
+        raise CommandError("ERR Replica can't interact with the keyspace")
 
 
 def check_permissions(client: Client, entry: Entry, args: list[bytes]) -> None:
@@ -107,16 +112,29 @@ def effective_flags(client: Client, entry: Entry, args: list[bytes]) -> frozense
 
 def is_postponed(client: Client, entry: Entry, args: list[bytes]) -> bool:
     """Whether CLIENT PAUSE holds this command back."""
+    if client.is_replica:
+        return False
     mode = client.node.pause_mode()
     if mode != "write":
         return mode == "all"
     return not effective_flags(client, entry, args).isdisjoint({"write", "may_replicate"})
 
 
+def write_gates_are_open(node: Node) -> bool:
+    """Whether nothing in the state of the node keeps its clients from writing."""
+    return not node.replication.refuses_writes
+
+
 def node_is_plain(node: Node) -> bool:
     """Whether no gate that depends on the node alone can be closed."""
     return not (
-        node.monitors or node.pauses or node.asleep or node.config.maxmemory or node.more_gates
+        node.monitors
+        or node.pauses
+        or node.asleep
+        or node.config.maxmemory
+        or node.more_gates
+        or node.replication.is_stale
+        or node.replication.loading is not None
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from redislab.engine.table import Reply, command
 from redislab.server.directive_kinds import format_percent
 from redislab.server.names import VERSION
+from redislab.server.replication import report as replication_report
 from redislab.wire.resp import verbatim
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _memory(node: Node) -> Fields:
         ("mem_fragmentation_ratio", rss / used),
         ("mem_fragmentation_bytes", rss - used),
         ("mem_not_counted_for_evict", 0),
-        ("mem_replication_backlog", 0),
+        ("mem_replication_backlog", len(node.replication.masterside.backlog or b"")),
         ("mem_total_replication_buffers", 0),
         ("mem_clients_slaves", 0),
         ("mem_clients_normal", stats.client_bytes()),
@@ -239,6 +240,7 @@ def _persistence(node: Node) -> Fields:
 
 def _stats(node: Node) -> Fields:
     stats, engine, tracking, pubsub = node.stats, node.engine, node.tracking, node.pubsub
+    masterside = node.replication.masterside
     exceeded = int(stats.eviction_exceeded_s * 1000)
     return [
         ("total_connections_received", stats.connections),
@@ -246,16 +248,16 @@ def _stats(node: Node) -> Fields:
         ("instantaneous_ops_per_sec", int(stats.operations.per_second)),
         ("total_net_input_bytes", node.bytes_in),
         ("total_net_output_bytes", node.bytes_out),
-        ("total_net_repl_input_bytes", 0),
-        ("total_net_repl_output_bytes", 0),
+        ("total_net_repl_input_bytes", node.replication.replicaside.bytes_in),
+        ("total_net_repl_output_bytes", masterside.bytes_out),
         ("instantaneous_input_kbps", stats.input.per_second / 1024),
         ("instantaneous_output_kbps", stats.output.per_second / 1024),
         ("instantaneous_input_repl_kbps", 0.0),
         ("instantaneous_output_repl_kbps", 0.0),
         ("rejected_connections", stats.rejected_connections),
-        ("sync_full", 0),
-        ("sync_partial_ok", 0),
-        ("sync_partial_err", 0),
+        ("sync_full", masterside.full_syncs),
+        ("sync_partial_ok", masterside.partial_syncs),
+        ("sync_partial_err", masterside.refused_partial_syncs),
         ("expired_keys", engine.expired_keys),
         ("expired_stale_perc", engine.expired_stale_fraction * 100),
         ("expired_time_cap_reached_count", engine.expired_time_cap_reached),
@@ -295,19 +297,7 @@ def _stats(node: Node) -> Fields:
 
 
 def _replication(node: Node) -> Fields:
-    return [
-        ("role", node.role),
-        ("connected_slaves", 0),
-        ("master_failover_state", "no-failover"),
-        ("master_replid", node.replication_id),
-        ("master_replid2", "0" * 40),
-        ("master_repl_offset", 0),
-        ("second_repl_offset", -1),
-        ("repl_backlog_active", 0),
-        ("repl_backlog_size", node.config.repl_backlog_size),
-        ("repl_backlog_first_byte_offset", 0),
-        ("repl_backlog_histlen", 0),
-    ]
+    return replication_report.fields(node)
 
 
 def _cpu(node: Node) -> Fields:

@@ -31,8 +31,10 @@ from redislab.server.listeners import Listeners
 from redislab.server.livesettings import apply_all
 from redislab.server.log import LEVELS, Log
 from redislab.server.monitor import feed, shown
+from redislab.server.names import VERSION
 from redislab.server.propagation import Propagation
 from redislab.server.pubsub import PubSub
+from redislab.server.replication.replication import Replication
 from redislab.server.scripting import Scripts
 from redislab.server.session import Session
 from redislab.server.slowlog import SlowLog
@@ -79,7 +81,6 @@ class Node:
         self.random = environment.random
         self.last_save = int(environment.unix_time())
         self.run_id = f"{self.random.getrandbits(160):040x}"
-        self.replication_id = f"{self.random.getrandbits(160):040x}"
         self.role, self.mode = "master", "standalone"
         self.engine = Engine(config.databases, self.now_ms, self.random)
         load_commands()
@@ -87,6 +88,7 @@ class Node:
         # that clients use: the short cut of a session.
         self.commands = build_table(config.renamed_commands)
         self._quick = quick_commands(self.commands)
+        self._quick_reads = {k: entry for k, entry in self._quick.items() if not entry.writes}
         self.entries = all_entries(self.commands)
         self.log = Log(environment, LEVELS[config.loglevel])
         self.stats = Stats(self)
@@ -98,6 +100,7 @@ class Node:
         self.slowlog = SlowLog(self)
         self.latency = LatencyMonitor(self)
         self.propagation = Propagation(self)
+        self.replication = Replication(self)
         self.eviction = Eviction(self)
         self.limits = Limits(self)
         self.scripts = Scripts(self)
@@ -139,6 +142,7 @@ class Node:
         self.stopped = asyncio.Event()
         await self.listeners.open()
         self.cron.start()
+        self.replication.start()
         self.log.notice("Ready to accept connections")
 
     async def stop(self) -> None:
@@ -163,6 +167,7 @@ class Node:
         self.scripts.slow.abandon()
         self.listeners.close()
         self.cron.stop()
+        self.replication.stop()
         for client in list(self.clients.values()):
             self.blocking.forget(client)
         for handle in self._handles:
@@ -189,13 +194,50 @@ class Node:
 
     def admit(self, session: Session) -> Client:
         """A client for a new connection."""
-        client = Client(self, self._next_client_id, session)
-        self._next_client_id += 1
+        client = Client(self, self.next_client_id(), session)
         self.listeners.describe(client, session.transport)
         self.clients[client.id] = client
         if self.log.level == 0:
             self.log.verbose(f"Accepted {client.address}")
         return client
+
+    def next_client_id(self) -> int:
+        """A number that no client has had."""
+        self._next_client_id += 1
+        return self._next_client_id - 1
+
+    def new_engine(self) -> Engine:
+        """An engine without data, to load some into beside the present data."""
+        fresh = Engine(len(self.engine.databases), self.now_ms, self.random)
+        fresh.limits = self.engine.limits
+        fresh.expires_by_itself = self.engine.expires_by_itself
+        return fresh
+
+    def adopt(self, other: Engine) -> None:
+        """Take over the data of another engine, in place of the present data."""
+        if self.engine.on_flushed is not None:
+            self.engine.on_flushed()
+        for mine, theirs in zip(self.engine.databases, other.databases, strict=True):
+            mine.swap(theirs)
+            if mine.accessed is not None:
+                mine.accessed = {}
+        self.events.follow_databases()
+        self.stats.forget_dataset()
+
+    def image_facts(self) -> dict[str, object]:
+        """What an RDB file says of the node that wrote it (aux fields)."""
+        return {
+            "redis-ver": VERSION,
+            "redis-bits": 64,
+            "ctime": int(self.environment.unix_time()),
+            "used-mem": self.stats.used_memory(),
+        }
+
+    def unblock_for_role_change(self, error: bytes) -> None:
+        """Who waits for data here would wait for ever: the node takes no writes of its own now."""
+        for client in list(self.blocking.requests):
+            if client.blocked is not None and client.blocked.keys:
+                self.blocking.release(client, error)
 
     def close(self, client: Client) -> None:
         """End a client's connection now; what was not sent yet is lost."""
@@ -210,6 +252,7 @@ class Node:
         if self.clients.pop(client.id, None) is None:
             return
         self.blocking.forget(client)
+        self.replication.forget(client)
         self._postponed.pop(client, None)
         self.tracking.disable(client)
         self.watches.forget(client)
@@ -234,11 +277,14 @@ class Node:
 
     def quick_commands(self, client: Client) -> dict[bytes, Entry]:
         """The commands that a session may run for this client without asking anything first."""
-        return self._quick if self.plain and client.plain else {}
+        if not self.plain or not client.plain:
+            return {}
+        return self._quick if self._takes_writes else self._quick_reads
 
     def refresh(self) -> None:
         """Work out again whether the node is plain."""
         self.plain = gates.node_is_plain(self)
+        self._takes_writes = gates.write_gates_are_open(self)
 
     def failed(self, entry: Entry | None, failure: CommandError) -> bytes:
         """The error reply of a command that ran and failed."""
@@ -314,6 +360,7 @@ class Node:
     def propagate(self, client: Client, entry: Entry, args: list[bytes]) -> None:
         """A command has run: send what it changed to whoever wants to know."""
         self.propagation.command(client, args)
+        client.write_offset = self.replication.history.offset
 
     def force_propagation(self) -> None:
         """Send the command at hand on although it changes no data, as PUBLISH is."""

@@ -54,6 +54,7 @@ class RequestParser:
     __slots__ = (
         "_arguments",
         "_buffer",
+        "_cut",
         "_bulk",
         "_held",
         "_missing",
@@ -74,6 +75,7 @@ class RequestParser:
         self._arguments: list[bytes] = []
         self._bulk = -1
         self._held = 0  # bytes of the arguments that came
+        self._cut = 0  # bytes of the command under way that have left the buffer
         # Made anew after a chunk that it could not read to its end.
         self._reader: Reader | None = None if Reader is None else Reader()
 
@@ -81,6 +83,11 @@ class RequestParser:
     def buffered(self) -> int:
         """How many bytes of an incomplete command are held."""
         return len(self._buffer) - self._position + self._held
+
+    @property
+    def unfinished(self) -> int:
+        """How many bytes of an incomplete command have come, whatever became of them."""
+        return self._cut + len(self._buffer)
 
     def feed(self, data: bytes) -> list[list[bytes]]:
         """Add a chunk; return the commands that are now complete, possibly none.
@@ -104,8 +111,11 @@ class RequestParser:
         """`feed` by the parser of this file."""
         self._buffer += data
         commands = []
+        done = 0  # where the last whole command ended
         try:
             while (command := self._next()) is not None:
+                done = self._position
+                self._cut = 0
                 if command:
                     commands.append(command)
                     if self.restricted:
@@ -113,6 +123,7 @@ class RequestParser:
         except ProtocolError as broken:
             raise ProtocolError(broken.args[0], commands) from None
         if self._position:
+            self._cut += self._position - done
             del self._buffer[: self._position]
             self._position = 0
         return commands

@@ -1,0 +1,289 @@
+"""The master's side: who the replicas are, what they get, and what they have acknowledged.
+
+Every byte of the stream goes into the backlog and to each replica that is online. A replica that is
+still being sent the data set has the stream held back for it until it asks for it with its first
+acknowledgment. What is written in one run of the event loop leaves in one piece. Follows the part
+"MASTER" of `src/replication.c` of Redis 7.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from redislab.server.replication.backlog import Backlog
+from redislab.server.replication.replica import Replica, State
+from redislab.server.replication.stream import GETACK, PING, Encoder, Unit
+from redislab.server.replication.transfer import Transfers
+from redislab.wire.resp import simple
+
+if TYPE_CHECKING:
+    from redislab.server.client import Client
+    from redislab.server.replication.replication import Replication
+
+_NO_BACKLOG = (
+    "Unable to partial resync with replica {} for lack of backlog (Replica request was: {})."
+)
+_AHEAD = (
+    "Warning: replica {} tried to PSYNC with an offset that is greater than the master replication "
+    "offset."
+)
+
+
+class MasterSide:
+    """The replicas of one node.
+
+    Attributes:
+        backlog: the last bytes of the stream; None until the first replica comes.
+        full_syncs, partial_syncs, refused_partial_syncs: `sync_full` and its kin in INFO stats.
+        bytes_out: bytes sent to replicas, payloads among them.
+        good_replicas: how many replicas are online and have been heard of lately enough for
+            `min-replicas-to-write`.
+    """
+
+    def __init__(self, replication: Replication) -> None:
+        self.replication = replication
+        self.node = replication.node
+        self.history = replication.history
+        self.replicas: dict[Client, Replica] = {}
+        self.backlog: Backlog | None = None
+        self.encoder = Encoder()
+        self.transfers = Transfers(self)
+        self.full_syncs = self.partial_syncs = self.refused_partial_syncs = 0
+        self.bytes_out = 0
+        self.good_replicas = 0
+        self._pending: list[bytes] = []
+        self._pinged = 0.0
+        self._alone_since = 0.0
+        self.node.config.on_change("repl-backlog-size", self._resize_backlog)
+
+    # -- the stream ----------------------------------------------------------------------------
+
+    def feed(self, unit: Unit) -> None:
+        """Send on commands that this node has run by itself; a sink of its propagation."""
+        self.feed_bytes(self.encoder.encode(unit))
+
+    def feed_bytes(self, data: bytes) -> None:
+        """Add to the stream: encoded commands, or what came from this node's own master."""
+        backlog = self.backlog
+        if backlog is None:
+            return
+        self.history.offset += len(data)
+        backlog.add(data)
+        if not self._pending and self.replicas:
+            self.node.loop.call_soon(self.flush)
+        self._pending.append(data)
+
+    def flush(self) -> None:
+        """Hand what was added to the replicas."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        data = pending[0] if len(pending) == 1 else b"".join(pending)
+        for replica in list(self.replicas.values()):
+            if replica.state is State.ONLINE and replica.streaming:
+                self.bytes_out += len(data)
+                replica.session.write(data)
+            elif replica.state is not State.WAIT_START:
+                replica.hold(data)
+                self.node.limits.check_output(replica.session)
+
+    def create_backlog(self) -> None:
+        """Begin to keep the stream, from here on."""
+        if self.backlog is not None:
+            return
+        self.backlog = Backlog(self.node.config.repl_backlog_size, self.history.offset + 1)
+        if not self.replication.is_replica:
+            self.node.propagation.add(self.feed)
+
+    def free_backlog(self) -> None:
+        """Keep the stream no longer."""
+        if self.backlog is None:
+            return
+        self.flush()
+        self.backlog = None
+        self.stop_feeding()
+
+    def start_feeding(self) -> None:
+        """The node is a master now: what it runs is its stream."""
+        if self.backlog is not None and self.feed not in self.node.propagation.sinks:
+            self.node.propagation.add(self.feed)
+
+    def stop_feeding(self) -> None:
+        """The node is a replica now, or nobody listens: what it runs is sent to nobody."""
+        if self.feed in self.node.propagation.sinks:
+            self.node.propagation.remove(self.feed)
+
+    # -- synchronization -------------------------------------------------------------------------
+
+    def synchronize(self, client: Client, asked_id: str, asked: int, *, old: bool) -> bytes:
+        """PSYNC, or SYNC where `old`: the reply, which may end in a part of the stream."""
+        replica = self.record_of(client)
+        self.flush()
+        self.node.log.notice(f"Replica {replica.address} asks for synchronization")
+        if not old:
+            reply = self._continue(replica, asked_id, asked)
+            if reply is not None:
+                return reply
+            if asked_id != "?":
+                self.refused_partial_syncs += 1
+        replica.psync = not old
+        self.full_syncs += 1
+        self._admit(replica, State.WAIT_START)
+        if len(self.replicas) == 1 and self.backlog is None:
+            # Nobody can know the history so far: a new one tells apart what was never sent.
+            self.history.begin_new(self.node.random)
+            self.create_backlog()
+            self.node.log.notice(
+                f"Replication backlog created, my new replication IDs are '{self.history.id}' and "
+                f"'{self.history.second_id}'"
+            )
+        self.transfers.admit(replica)
+        return b""
+
+    def _continue(self, replica: Replica, asked_id: str, asked: int) -> bytes | None:
+        """The reply to a PSYNC that needs no data set; None if it does."""
+        log, backlog = self.node.log, self.backlog
+        refusal = self.history.refusal(asked_id, asked, replica.address)
+        if refusal is not None:
+            log.notice(refusal)
+            return None
+        if backlog is None or not backlog.has(asked):
+            log.notice(_NO_BACKLOG.format(replica.address, asked))
+            if backlog is not None and asked > backlog.end:
+                log.warning(_AHEAD.format(replica.address))
+            return None
+        self._admit(replica, State.ONLINE)
+        replica.streaming = True
+        replica.acked_at = self.node.loop_time()
+        rest = backlog.since(asked)
+        self.partial_syncs += 1
+        self.bytes_out += len(rest)
+        log.notice(
+            f"Partial resynchronization request from {replica.address} accepted. Sending "
+            f"{len(rest)} bytes of backlog starting from offset {asked}."
+        )
+        self.count_good_replicas()
+        answer = f"CONTINUE {self.history.id}" if replica.knows_psync2 else "CONTINUE"
+        return simple(answer.encode()) + rest
+
+    def record_of(self, client: Client) -> Replica:
+        """What is known of a client that behaves as a replica; begun when it first does."""
+        if client.replica is None:
+            client.replica = Replica(client)
+        return client.replica
+
+    def _admit(self, replica: Replica, state: State) -> None:
+        replica.state = state
+        self.replicas[replica.client] = replica
+        replica.client.refresh()
+
+    def forget(self, client: Client) -> None:
+        """A connection is gone."""
+        replica = self.replicas.pop(client, None)
+        if replica is None:
+            return
+        self.transfers.forget(replica)
+        self.node.log.notice(f"Connection with replica {replica.address} lost.")
+        if not self.replicas:
+            self._alone_since = self.node.loop_time()
+        self.count_good_replicas()
+
+    def note_alone(self) -> None:
+        """From now on it counts how long no replica is there."""
+        self._alone_since = self.node.loop_time()
+
+    def disconnect_replicas(self) -> None:
+        """End the connections of all replicas; they will come back and ask with PSYNC."""
+        self.flush()
+        for client in list(self.replicas):
+            self.node.close(client)
+
+    # -- acknowledgments -------------------------------------------------------------------------
+
+    def acknowledge(self, client: Client, offset: int) -> None:
+        """REPLCONF ACK: a replica has taken in the stream up to an offset."""
+        replica = self.replicas.get(client)
+        if replica is None:
+            return
+        replica.acked = max(replica.acked, offset)
+        replica.acked_at = self.node.loop_time()
+        if replica.state is State.ONLINE and not replica.streaming:
+            self.flush()
+            replica.streaming = True
+            held = replica.take_held()
+            self.bytes_out += len(held)
+            if held:
+                replica.session.write(held)
+            self.count_good_replicas()
+        self.replication.waits.check()
+        self.replication.failover.check()
+
+    def ask_for_acknowledgments(self) -> None:
+        """Have every replica say how far it is, once for all who wait (REPLCONF GETACK)."""
+        self.feed_bytes(GETACK)
+
+    def acknowledged_by(self, offset: int) -> int:
+        """How many replicas have taken in the stream up to an offset."""
+        return sum(
+            replica.state is State.ONLINE and replica.acked >= offset
+            for replica in self.replicas.values()
+        )
+
+    def count_good_replicas(self) -> None:
+        """Count the replicas that `min-replicas-to-write` can rely on."""
+        now, most = self.node.loop_time(), self.node.config.min_replicas_max_lag
+        before = self.good_replicas
+        self.good_replicas = sum(
+            replica.state is State.ONLINE and int(now - replica.acked_at) <= most
+            for replica in self.replicas.values()
+        )
+        if self.good_replicas != before:
+            self.node.refresh()
+
+    # -- time ------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Once a second."""
+        now, config = self.node.loop_time(), self.node.config
+        if now - self._pinged >= config.repl_ping_replica_period:
+            self._pinged = now
+            if self.replicas and not self.replication.is_replica:
+                self.feed_bytes(PING)
+        for replica in list(self.replicas.values()):
+            self._mind(replica, now)
+        self.transfers.tick()
+        ttl = config.repl_backlog_ttl
+        lonely = not self.replicas and ttl and not self.replication.is_replica
+        if lonely and self.backlog is not None and now - self._alone_since > ttl:
+            # Who comes back now must not be taken for one who knows the stream since then.
+            self.history.begin_new(self.node.random)
+            self.free_backlog()
+            self.node.log.notice(
+                f"Replication backlog freed after {ttl} seconds without connected replicas."
+            )
+        self.count_good_replicas()
+
+    def _mind(self, replica: Replica, now: float) -> None:
+        """Keep a waiting replica's patience up; end a connection that has been silent too long."""
+        timeout = self.node.config.repl_timeout
+        if replica.state is State.ONLINE:
+            if replica.streaming and replica.psync and now - replica.acked_at > timeout:
+                self.node.log.warning(
+                    f"Disconnecting timedout replica (streaming sync): {replica.address}"
+                )
+                self.node.close(replica.client)
+            return
+        if replica.state is State.SENDING and now - replica.moved_at > timeout:
+            self.node.log.warning(f"Disconnecting timedout replica (full sync): {replica.address}")
+            self.node.close(replica.client)
+        elif replica.state is State.WAIT_START or not self.transfers.streams_to(replica):
+            replica.session.write(b"\n")
+
+    def online(self) -> Iterator[Replica]:
+        """The replicas that follow the stream."""
+        return (each for each in self.replicas.values() if each.state is State.ONLINE)
+
+    def _resize_backlog(self) -> None:
+        if self.backlog is not None:
+            self.backlog.resize(self.node.config.repl_backlog_size)

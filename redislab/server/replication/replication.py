@@ -1,0 +1,181 @@
+"""The replication of one node: its two sides, and what they mean for its clients.
+
+A node is a master unless `replicaside.master` is set, and serves replicas of its own in both roles.
+Here are the changes of role, the gates that replication adds to a node, and its cron. Follows
+`replicationSetMaster`, `replicationUnsetMaster` and `replicationCron` in `src/replication.c` of
+Redis 7.0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redislab.engine.errors import CommandError
+from redislab.server.replication.failover import Failover
+from redislab.server.replication.history import History, new_id
+from redislab.server.replication.masterside import MasterSide
+from redislab.server.replication.payload import Payload
+from redislab.server.replication.replicaside import ReplicaSide
+from redislab.server.replication.waits import Waits
+
+if TYPE_CHECKING:
+    from redislab.server.client import Client
+    from redislab.server.node import Node
+
+READONLY = "READONLY You can't write against a read only replica."
+NOREPLICAS = "NOREPLICAS Not enough good replicas to write."
+MASTERDOWN = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+LOADING = "LOADING Redis is loading the dataset in memory"
+_UNBLOCKED = (
+    b"-UNBLOCKED force unblock from blocking operation, instance state changed "
+    b"(master -> replica?)\r\n"
+)
+_TICK_SECONDS = 1.0
+
+
+class Replication:
+    """The replication of one node.
+
+    Attributes:
+        history: which stream the node's data comes from, and how far it is.
+        loading: the data set that is being loaded from a master, or None.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.history = History(new_id(node.random))
+        self.masterside = MasterSide(self)
+        self.replicaside = ReplicaSide(self)
+        self.waits = Waits(self)
+        self.failover = Failover(self)
+        self.loading: Payload | None = None
+        for name in ("min-replicas-to-write", "min-replicas-max-lag"):
+            node.config.on_change(name, self.masterside.count_good_replicas)
+        for name in ("replica-read-only", "replica-serve-stale-data"):
+            node.config.on_change(name, node.refresh)
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """The node begins: follow the master that the configuration names."""
+        self.node.call_later(_TICK_SECONDS, self._tick)
+        if self.node.config.replicaof is not None:
+            host, port = self.node.config.replicaof
+            self._enter_replica_role()
+            self.replicaside.follow(host, port)
+
+    def stop(self) -> None:
+        """The node ends."""
+        self.masterside.transfers.stop()
+        self.replicaside.stop()
+
+    def _tick(self) -> None:
+        self.node.call_later(_TICK_SECONDS, self._tick)
+        if self.node.asleep:
+            return
+        self.failover.check()
+        self.replicaside.tick()
+        self.masterside.tick()
+
+    # -- roles -----------------------------------------------------------------------------------
+
+    @property
+    def is_replica(self) -> bool:
+        """Whether the node follows a master."""
+        return self.replicaside.master is not None
+
+    def become_replica(self, host: str, port: int) -> None:
+        """REPLICAOF host port."""
+        was_master = not self.is_replica
+        self.masterside.flush()
+        self.waits.release_all(_UNBLOCKED)
+        self.node.unblock_for_role_change(_UNBLOCKED)
+        if was_master:
+            self.node.log.notice(
+                "Before turning into a replica, using my own master parameters to synthesize a "
+                "cached master: I may be able to synchronize with the new master with just a "
+                "partial transfer."
+            )
+            self.replicaside.knows_history = True
+        self._enter_replica_role()
+        self.masterside.disconnect_replicas()
+        self.node.config.replicaof = (host, port)
+        self.replicaside.follow(host, port)
+        self.node.refresh()
+
+    def become_master(self) -> None:
+        """REPLICAOF NO ONE: keep the data, and go on as a history of one's own."""
+        if not self.is_replica:
+            return
+        self.replicaside.leave()
+        self.node.config.replicaof = None
+        self.node.role, self.node.log.role = "master", "M"
+        self.node.engine.expires_by_itself = True
+        # Siblings that did not hear of it yet know the old name, so it is remembered.
+        self.history.branch_off(self.node.random)
+        self.node.log.notice(
+            f"Setting secondary replication ID to {self.history.second_id}, valid up to offset: "
+            f"{self.history.second_offset}. New replication ID is {self.history.id}"
+        )
+        self.masterside.encoder.database = -1
+        self.masterside.disconnect_replicas()
+        self.masterside.start_feeding()
+        self.masterside.note_alone()
+        self.node.refresh()
+
+    def _enter_replica_role(self) -> None:
+        self.node.role, self.node.log.role = "replica", "S"
+        self.node.engine.expires_by_itself = False
+        self.masterside.stop_feeding()
+
+    def set_loading(self, payload: Payload | None) -> None:
+        """A data set is being loaded, or no longer."""
+        self.loading = payload
+        self.node.refresh()
+
+    def forget(self, client: Client) -> None:
+        """A connection is gone."""
+        self.waits.forget(client)
+        self.masterside.forget(client)
+
+    # -- gates -----------------------------------------------------------------------------------
+
+    @property
+    def refuses_writes(self) -> str:
+        """Why no client may write now; empty if they may."""
+        config = self.node.config
+        if self.is_replica:
+            return READONLY if config.replica_read_only else ""
+        least = config.min_replicas_to_write
+        if least and config.min_replicas_max_lag and self.masterside.good_replicas < least:
+            return NOREPLICAS
+        return ""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the node's data may be out of date, and clients are not to see it then."""
+        serves = self.node.config.replica_serve_stale_data
+        return self.is_replica and not serves and not self.replicaside.connected
+
+    def check_writes(self, client: Client, flags: frozenset[str]) -> None:
+        """Raise READONLY or NOREPLICAS where this command may not write.
+
+        Raises:
+            CommandError: why the command may not run.
+        """
+        if client.is_master:
+            return
+        refusal = self.refuses_writes
+        if refusal and "write" in flags:
+            raise CommandError(refusal)
+
+    def check_stale(self, flags: frozenset[str]) -> None:
+        """Raise MASTERDOWN or LOADING where this command is not to see the node's data.
+
+        Raises:
+            CommandError: why the command may not run.
+        """
+        if self.is_stale and "stale" not in flags:
+            raise CommandError(MASTERDOWN)
+        if self.loading is not None and "loading" not in flags:
+            raise CommandError(LOADING)
