@@ -13,6 +13,7 @@ from tests.servers import Address, Wire, our_server, real_server
 HOT = [b"hot:%d" % number for number in range(100)]
 COLD_KEYS = 8000
 ROOM_BYTES = 400_000
+WRITE_MANY = "for i = 1, 1500 do redis.call('set', 'k' .. i, ('x'):rep(100), 'ex', 1000 + i) end"
 
 
 @pytest.fixture(params=["ours", pytest.param("real", marks=pytest.mark.redis)])
@@ -121,10 +122,7 @@ def test_same_seed_same_keys_go(policy: str) -> None:
     def history() -> str:
         with SingleLab(world="sim", seed=11) as lab:
             lab.cli(f"CONFIG SET maxmemory-policy {policy} maxmemory 1000000")
-            lab.cli(
-                "EVAL \"for i = 1, 1500 do redis.call('set', 'k' .. i, ('x'):rep(100), 'ex', 1000 + i)"
-                ' end" 0'
-            )
+            lab.cli(f'EVAL "{WRITE_MANY}" 0')
             lab.cli("SET one more EX 5")
             return lab.cli("KEYS *") + lab.cli("INFO stats")
 
