@@ -7,7 +7,6 @@ fault of a scenario touches.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 import weakref
@@ -328,6 +327,8 @@ class Lab(ABC):
         host, port = self._world.direct(self._one(node))
         if self.world == "sim":
             return self._virtual_benchmark(node, ["-h", host, "-p", str(port), *words])
+        import subprocess
+
         line = [sys.executable, "-m", "redislab", "benchmark", "-h", host, "-p", str(port), *words]
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         if done.returncode:
