@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import selectors
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from redislab.benchmark.cluster import masters
 from redislab.benchmark.connection import ask, connect
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
 
             _print(f"redislab benchmark {__version__} (after redis-benchmark 7.0.15)")
         else:
-            _Command(options).run()
+            _Command(options, _print).run()
     except UsageError as error:
         _warn(f"{error} (--help lists the options)")
         return 1
@@ -60,11 +60,46 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-class _Command:
-    """One call of the program."""
+def virtual(words: Sequence[str], config: ServerConfig, make: Callable[[Settings], Result]) -> str:
+    """What the command prints for runs that it does not make itself, as in simulated time.
 
-    def __init__(self, options: Options) -> None:
+    Args:
+        words: its options.
+        config: what the server says of itself.
+        make: runs a benchmark with these settings.
+
+    Raises:
+        UsageError: an option asks for what only real processes and sockets can do.
+    """
+    options = parse([*words])
+    refused = {
+        "--help and --version": options.action != "run",
+        "-I": options.idle,
+        "-l": options.loop,
+        "-x": options.stdin,
+        "--cluster": options.cluster,
+        "--threads": options.processes,
+    }
+    for name, asked in refused.items():
+        if asked:
+            raise UsageError(f"{name}: not in simulated time, where there are no processes")
+    printed: list[str] = []
+    _Command(options, printed.append, make).test(Context((config,)))
+    return "\n".join([*printed, ""])
+
+
+class _Command:
+    """One call of the program: where it prints, and who makes the runs if not itself."""
+
+    def __init__(
+        self,
+        options: Options,
+        say: Callable[[str], None],
+        make: Callable[[Settings], Result] | None = None,
+    ) -> None:
         self.options = options
+        self._say = say
+        self._make = make
         self._nodes: tuple[Node, ...] = ()
         self._last: bytes | None = None  # the last argument, from stdin
         self._live = sys.stderr.isatty() and not options.csv
@@ -78,14 +113,19 @@ class _Command:
         if options.idle:
             self._wait_idle()
             return
+        self.test(context)
+
+    def test(self, context: Context) -> None:
+        """Run test after test, and print what comes out."""
+        options = self.options
         if options.csv and options.report == "7.0" and not options.json:
-            _print(CSV_HEADER_7)
+            self._say(CSV_HEADER_7)
         payloads = Payloads()
         while True:
             for workload in self._workloads(payloads):
                 self._show(self._measure(workload, context.processes), context)
             if not options.command and not options.csv and not options.json:
-                _print("")
+                self._say("")
             if not options.loop:
                 break
 
@@ -141,6 +181,8 @@ class _Command:
 
     def _measure(self, workload: Workload, processes: int) -> Result:
         settings = self._settings(workload)
+        if self._make is not None:
+            return self._make(settings)
         line = LiveLine(workload.title, settings.requests, settings.duration_s)
 
         def show(window: Window) -> None:
@@ -164,13 +206,13 @@ class _Command:
         options = self.options
         old = options.report == "4.0"
         if options.json:
-            _print(result.to_json())
+            self._say(result.to_json())
         elif options.csv:
-            _print(csv_4(result) if old else csv_7(result))
+            self._say(csv_4(result) if old else csv_7(result))
         elif options.quiet:
-            _print(quiet_4(result) if old else quiet_7(result))
+            self._say(quiet_4(result) if old else quiet_7(result))
         else:
-            _print(report_4(result, context) if old else report_7(result, context))
+            self._say(report_4(result, context) if old else report_7(result, context))
 
     def _wait_idle(self) -> None:
         """Open the connections and wait until all are gone, or for the interrupt."""

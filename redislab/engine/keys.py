@@ -39,7 +39,6 @@ _NO_FREQUENCY = (
 )
 _SHARED_INTEGERS = 10_000  # Redis keeps one object for each integer below this
 _SHARED_REFERENCES = 2**31 - 1  # the reference count such an object shows
-_NEW_KEY_FREQUENCY = 5
 
 _OBJECT_HELP = (
     b"OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -114,6 +113,7 @@ def move(c: Caller, args: list[bytes]) -> Reply:
     if value is None or target.lookup(key) is not None:
         return ZERO
     _store(target, key, value, source.expires.get(key))
+    c.engine.uses.move(source, key, target, key)
     source.remove(key)
     source.changed(key, b"move_from", 0)
     target.changed(key, b"move_to")
@@ -238,27 +238,22 @@ def object_refcount(c: Caller, args: list[bytes]) -> Reply:
 
 @command("object|idletime")
 def object_idletime(c: Caller, args: list[bytes]) -> Reply:
-    """OBJECT IDLETIME key: seconds since it was last used.
-
-    A node remembers uses from the first such question on; a key that was not used since counts as
-    last used when the node started.
-    """
-    db = c.db
-    if db.inspect(args[2]) is None:
+    """OBJECT IDLETIME key: seconds since it was last used."""
+    if c.db.inspect(args[2]) is None:
         return NULL[c.resp]
     if "lfu" in c.engine.maxmemory_policy:
         raise CommandError(_NO_IDLE_TIME)
-    return integer(idle_ms(db, args[2]) // 1000)
+    return integer(c.engine.uses.idle_ms(c.db, args[2]) // 1000)
 
 
 @command("object|freq")
 def object_freq(c: Caller, args: list[bytes]) -> Reply:
-    """OBJECT FREQ key: the counter of a key that is new, for uses are not counted."""
+    """OBJECT FREQ key: the counter of its uses."""
     if c.db.inspect(args[2]) is None:
         return NULL[c.resp]
     if "lfu" not in c.engine.maxmemory_policy:
         raise CommandError(_NO_FREQUENCY)
-    return integer(_NEW_KEY_FREQUENCY)
+    return integer(c.engine.uses.frequency(c.db, args[2]))
 
 
 @command("object|help")
@@ -288,14 +283,6 @@ def duplicate(value: Any) -> Any:
     return value if type(value) is bytes else fake.duplicate(value)
 
 
-def idle_ms(database: Keyspace, key: bytes) -> int:
-    """Milliseconds since a key was last used, as far as that is known."""
-    now = database.engine.now_ms()
-    database.track_access()
-    used = database.accessed or {}
-    return now - used.get(key, database.started_ms)
-
-
 # -- helpers ------------------------------------------------------------------------------------
 
 
@@ -313,6 +300,7 @@ def _rename(c: Caller, args: list[bytes], *, only_if_free: bool) -> bool:
             return False
         db.remove(new_key)
     _store(db, new_key, value, at_ms)
+    c.engine.uses.move(db, key, db, new_key)
     db.remove(key)
     db.changed(key, b"rename_from", 0)
     db.changed(new_key, b"rename_to")

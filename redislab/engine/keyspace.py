@@ -16,6 +16,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from redislab.engine.errors import wrong_type
+from redislab.engine.uses import Uses
 from redislab.engine.values import (
     EncodingLimits,
     HashValue,
@@ -80,6 +81,7 @@ class Engine:
         # Keys that blocked clients wait for and that have just received data, in order.
         self.ready: dict[tuple[int, bytes], None] = {}
         self.databases = [Keyspace(self, index) for index in range(databases)]
+        self.uses = Uses(self)
 
     def saved(self, changes: int) -> None:
         """A save has put this many of the changes counted in `dirty` on disk."""
@@ -117,7 +119,6 @@ class Keyspace:
         "engine",
         "expires",
         "index",
-        "started_ms",
         "to_sample",
         "values",
     )
@@ -130,10 +131,8 @@ class Keyspace:
         # Keys with an expiry that the active expire cycle has yet to look at in this round.
         self.to_sample: list[bytes] = []
         self.average_ttl_ms = 0
-        # When each key was last used, in milliseconds since the epoch. Kept once somebody has
-        # asked for it, because it costs memory and time: see `track_access`.
+        # The last uses of each key (`uses.py`), while they are remembered.
         self.accessed: dict[bytes, int] | None = None
-        self.started_ms = engine.now_ms()
         # How many clients are blocked on each key.
         self.awaited: dict[bytes, int] = {}
 
@@ -148,7 +147,7 @@ class Keyspace:
             return None
         value = self.values.get(key)
         if self.accessed is not None and value is not None:
-            self.accessed[key] = self.engine.now_ms()
+            self.accessed[key] = self.engine.uses.used(self.accessed.get(key))
         return value
 
     def peek(self, key: bytes) -> Any:
@@ -181,11 +180,6 @@ class Keyspace:
         engine.misses += 1
         if engine.on_missed is not None:
             engine.on_missed(self, key)
-
-    def track_access(self) -> None:
-        """Remember from now on when each key is used, as IDLETIME and eviction need it."""
-        if self.accessed is None:
-            self.accessed = {}
 
     def lookup_read(self, key: bytes) -> Any:
         """The value of a key, or None, counted as a hit or a miss in `INFO stats`."""
@@ -342,6 +336,8 @@ class Keyspace:
                 self.signal_ready(key)
         self.values.clear()
         self.expires.clear()
+        if self.accessed is not None:
+            self.accessed.clear()
         self.to_sample.clear()
         self.average_ttl_ms = 0
         return count
@@ -357,6 +353,7 @@ class Keyspace:
             if isinstance(database.values, ToldValues):
                 database.values.database = database
         self.expires, other.expires = other.expires, self.expires
+        self.accessed, other.accessed = other.accessed, self.accessed
         self.to_sample, other.to_sample = other.to_sample, self.to_sample
         self.average_ttl_ms, other.average_ttl_ms = other.average_ttl_ms, self.average_ttl_ms
         for database in (self, other):

@@ -108,26 +108,20 @@ def hello(c: Client, args: list[bytes]) -> Reply:
             raise CommandError("ERR Protocol version is not an integer or out of range") from None
         if version not in {2, 3}:
             raise CommandError("NOPROTO unsupported protocol version")
-    credentials: tuple[bytes, bytes] | None = None
-    name: bytes | None = None
     at = 2
     while at < len(args):
         option, more = args[at].lower(), len(args) - at - 1
         if option == b"auth" and more >= 2:
-            credentials = args[at + 1], args[at + 2]
+            log_in(c, args[at + 1], args[at + 2])
             at += 3
         elif option == b"setname" and more >= 1:
-            name = args[at + 1]
-            check_name(name)
+            check_name(args[at + 1])
+            c.name = args[at + 1]
             at += 2
         else:
             raise CommandError(f"ERR Syntax error in HELLO option '{shown(args[at])}'")
-    if credentials is not None:
-        log_in(c, *credentials)
     if c.must_authenticate:
         raise CommandError(_HELLO_NEEDS_AUTH)
-    if name is not None:
-        c.name = name
     if version:
         c.resp = version
         c.refresh()

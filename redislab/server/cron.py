@@ -62,6 +62,7 @@ class Cron:
                 if entry.times:
                     entry.fold()
             node.stats.sample()
+            node.engine.uses.look()
         if now - self._looked >= _CLIENTS_S - 1e-9:
             self._looked = now
             node.limits.check_silence()

@@ -1,8 +1,7 @@
 """Eviction: keys go when memory is over `maxmemory` (`src/evict.c` of Redis 7.0).
 
 Memory is the estimate of `stats.py`. As in Redis the choice is an approximation: the best of
-`maxmemory-samples` keys. Uses are remembered as times, so the lfu policies take the key that was
-not used for longest, as the lru policies do.
+`maxmemory-samples` keys. What the lru and lfu policies go by is in `redislab.engine.uses`.
 """
 
 from __future__ import annotations
@@ -23,12 +22,15 @@ class Eviction:
         self._pools: dict[int, list[bytes]] = {}
 
     def configure(self) -> None:
-        """Follow a change of the policy."""
+        """Follow a change of the policy and of what goes with it."""
         self._pools.clear()
-        config = self.node.config
-        if config.maxmemory and config.maxmemory_policy.endswith(("lru", "lfu")):
-            for db in self.node.engine.databases:
-                db.track_access()
+        uses, policy = self.node.engine.uses, self.node.config.maxmemory_policy
+        uses.log_factor = self.node.config.lfu_log_factor
+        uses.decay_minutes = self.node.config.lfu_decay_time
+        if policy.endswith(("lru", "lfu")):
+            uses.start(counting=policy.endswith("lfu"))
+        elif uses.counting:
+            uses.stop()
         self.node.stats.forget_dataset()
 
     def make_room(self) -> bool:
@@ -91,5 +93,7 @@ class Eviction:
             return self.node.random.random()
         if policy.endswith("ttl"):
             return float(db.expires[key])
-        used = db.accessed or {}
-        return float(used.get(key, db.started_ms))
+        uses = self.node.engine.uses
+        if policy.endswith("lfu"):
+            return float(uses.frequency(db, key))
+        return float(-uses.idle_ms(db, key))

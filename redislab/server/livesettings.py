@@ -88,6 +88,10 @@ def _memory(node: Node) -> None:
         node.eviction.make_room()
 
 
+def _frequencies(node: Node) -> None:
+    node.eviction.configure()
+
+
 def _tracking(node: Node) -> None:
     """`latency-tracking no` forgets what was measured, as in Redis."""
     if not node.config.latency_tracking:
@@ -128,6 +132,7 @@ _WIRING = {
     _limits: _ENCODING,
     _engine: _ENGINE,
     _memory: ("maxmemory", "maxmemory-policy", "maxmemory-samples"),
+    _frequencies: ("lfu-log-factor", "lfu-decay-time"),
     _tracking: ("latency-tracking",),
     _tracking_table: ("tracking-table-max-keys",),
 }

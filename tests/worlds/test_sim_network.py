@@ -55,6 +55,7 @@ async def echo(reader, writer):
 
 async def never_reads(reader, writer):
     writer.transport.pause_reading()
+    KEPT.append((reader, writer))
 
 
 def test_bytes_arrive_in_order_under_loss_and_jitter():

@@ -2,11 +2,13 @@
 
 Read in this order: `hosts.py` (whose an event is), `loop.py` (the clock and the event loop),
 `network.py`, `faults.py` and `link.py` (how hosts meet), `dial.py`, `listeners.py`, `flow.py` and
-`transport.py` (TCP), `journal.py`, `client.py` (redis-py in here) and `world.py`.
+`transport.py` (TCP), `work.py` (a node that is busy), `disk.py` (what the power takes),
+`journal.py`, `client.py` (redis-py in here) and `world.py`.
 """
 
 from redislab.worlds.sim.faults import Faults
 from redislab.worlds.sim.journal import Journal, Message
 from redislab.worlds.sim.loop import DeadlockError, SimLoop
+from redislab.worlds.sim.work import Work
 
-__all__ = ["DeadlockError", "Faults", "Journal", "Message", "SimLoop"]
+__all__ = ["DeadlockError", "Faults", "Journal", "Message", "SimLoop", "Work"]

@@ -29,9 +29,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from posixpath import basename, dirname, normpath
 from random import Random
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from redislab.server.environment import OpenMode
+if TYPE_CHECKING:
+    from redislab.server.environment import OpenMode
 
 # What a sync takes on a good SSD.
 SYNC_SECONDS = 0.001

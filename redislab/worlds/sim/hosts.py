@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from redislab.worlds.sim.listeners import Listener
     from redislab.worlds.sim.transport import SimTransport
+    from redislab.worlds.sim.work import Worker
 
 CURRENT: ContextVar[Process | None] = ContextVar("redislab_process", default=None)
 
@@ -68,6 +69,7 @@ class Process:
         "number",
         "state",
         "transports",
+        "worker",
     )
 
     def __init__(self, host: Host, number: int) -> None:
@@ -80,6 +82,8 @@ class Process:
         # Dicts where a set is meant: their order is that of insertion, in every process.
         self.transports: dict[SimTransport, None] = {}
         self.listeners: dict[Listener, None] = {}
+        # Its one thread, where work takes time; None where it takes none.
+        self.worker: Worker | None = None
         # A context in which code belongs to this process.
         self.context = self._own_context()
 

@@ -308,6 +308,8 @@ class Network:
         self.loop.bury(process)
 
     def _catch_up(self, process: Process) -> None:
+        if process.worker is not None:
+            process.worker.resume()
         for listener in list(process.listeners):
             listener.accept()
         for transport in list(process.transports):

@@ -237,6 +237,9 @@ class SimTransport(_FlowControlMixin):
         if self._protocol is None or process is None:
             return
         while inbox and not (self._paused or self._closing or process.held):
+            if process.worker is not None and inbox[0] is not _FIN:
+                process.worker.ask(self)
+                return
             item = inbox.popleft()
             if item is _FIN:
                 self._read_eof()
@@ -247,6 +250,23 @@ class SimTransport(_FlowControlMixin):
             self._feed(item)
         if self._error is not None and not inbox and not (self._paused or process.held):
             self._learn_error()
+
+    def take(self) -> bytes:
+        """For a worker whose turn it is: read what has come; empty where nothing may be read."""
+        inbox = self._inbox
+        if not inbox or inbox[0] is _FIN or self._paused or self._closing:
+            return b""
+        data: bytes = self._gather(inbox.popleft())
+        self.peer.flow.opened(len(data))
+        return data
+
+    def feed(self, data: bytes) -> int:
+        """For a worker that has done its work: let the program have it; how much it has written."""
+        if self._closing or self._protocol is None:
+            return 0
+        before = self.flow.unread + self._buffered
+        self._feed(data)
+        return max(self.flow.unread + self._buffered - before, 0)
 
     def window_opened(self) -> None:
         """The kernel has room again: send what is buffered, and let the program go on."""

@@ -42,6 +42,7 @@ from redislab.worlds.sim.hosts import Process
 from redislab.worlds.sim.journal import BYTES_MAX, MESSAGES_MAX, Journal
 from redislab.worlds.sim.loop import PATIENCE_SECONDS, SimLoop
 from redislab.worlds.sim.network import LOCALHOST
+from redislab.worlds.sim.work import Work, Worker
 
 if TYPE_CHECKING:
     from redislab.server import Environment
@@ -72,6 +73,7 @@ class SimWorld(CommonWorld[_SimNode]):
     Args:
         seed: of everything that is left to chance.
         faults: what the network does to messages.
+        work: what serving costs a node; None is nothing, so that no node is ever busy.
         messages_max: how many messages the journal keeps; None is all.
         bytes_max: how many bytes of messages it keeps; None is all.
         patience_seconds: virtual seconds that a call without a timeout waits before it is taken
@@ -86,6 +88,7 @@ class SimWorld(CommonWorld[_SimNode]):
         *,
         seed: int = 0,
         faults: Faults | None = None,
+        work: Work | None = None,
         messages_max: int | None = MESSAGES_MAX,
         bytes_max: int | None = BYTES_MAX,
         patience_seconds: float = PATIENCE_SECONDS,
@@ -94,6 +97,7 @@ class SimWorld(CommonWorld[_SimNode]):
         self._journal = Journal(lambda: self.loop.now, messages_max, bytes_max)
         super().__init__(seed, self._journal)
         self._make_node = make_node
+        self._work = work
         self.loop = SimLoop(seed, faults, self._journal, patience_seconds)
         self.network = self.loop.network
         self._client_random = Random(f"clients/{seed}")
@@ -256,6 +260,8 @@ class SimWorld(CommonWorld[_SimNode]):
     def _launch(self, node: _SimNode) -> None:
         name = node.handle.name
         process = self.network.process(name)
+        if self._work is not None:
+            process.worker = Worker(self._work, process, self.loop)
         node.runs += 1
         config = directives(node.spec, node.handle)
         config.pop("dir", None)  # it names a place on the simulated disk, not on this machine's
