@@ -1,5 +1,6 @@
 """Topologies as objects: a lab starts nodes in a world and lets a reader watch and harm them."""
 
+from redislab.labs.replication import ReplicationLab
 from redislab.labs.single import SingleLab
 
-__all__ = ["SingleLab"]
+__all__ = ["ReplicationLab", "SingleLab"]

@@ -374,6 +374,16 @@ class Lab(ABC):
         """A node's INFO; None when it does not answer."""
         if self._world.state(name) != "running":
             return None
+        client = self._observer(name)
+        try:
+            info: Mapping[str, Any] = client.info()
+        except redis.RedisError:
+            client.connection_pool.disconnect()
+            return None
+        return info
+
+    def _observer(self, name: str) -> redis.Redis:
+        """A client of a node on a host of its own, that no fault of a scenario touches."""
         client = self._observers.get(name)
         if client is None:
             client = self._observers[name] = self._world.client(
@@ -384,12 +394,7 @@ class Lab(ABC):
                 retry=Retry(NoBackoff(), 0),
                 decode_responses=True,
             )
-        try:
-            info: Mapping[str, Any] = client.info()
-        except redis.RedisError:
-            client.connection_pool.disconnect()
-            return None
-        return info
+        return client
 
     def _snapshot_of(self, handle: NodeHandle) -> NodeSnapshot:
         info = self._ask(handle.name)

@@ -1,0 +1,243 @@
+"""A master and its replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import redis
+
+from redislab.labs.base import Lab, Named
+from redislab.labs.router import Router
+from redislab.labs.snapshot import NodeSnapshot
+from redislab.worlds.base import CLIENT, NodeHandle, NodeSpec
+
+# How long a lab waits for its replicas to have the data when it begins.
+_SYNC_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """A replica at one moment, with what its master knows of it.
+
+    Attributes:
+        name: its name in the lab.
+        master: the name of the node that it follows; the address for one outside the lab.
+        link: "up" or "down", as it says itself; empty when it does not answer.
+        offset: how many bytes of the stream it has taken in.
+        behind: how many bytes its master has written beyond that; None if the master is down.
+        lag: seconds since the master heard of it, as the master says; None if it does not.
+        syncing: it is being sent the data set.
+    """
+
+    name: str
+    master: str
+    link: str
+    offset: int
+    behind: int | None
+    lag: int | None
+    syncing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationSnapshot:
+    """A lab with replicas at one moment.
+
+    Attributes:
+        time: seconds since the lab began.
+        nodes: every node, in the order in which they were started.
+        master: the name of the node that is the master of the others; empty if there is none.
+        followers: every node that says it is a replica.
+    """
+
+    time: float
+    nodes: tuple[NodeSnapshot, ...]
+    master: str
+    followers: tuple[Follower, ...]
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether every node but the master follows it, and is not a byte behind."""
+        return len(self.followers) == len(self.nodes) - 1 and all(
+            each.link == "up" and each.behind == 0 for each in self.followers
+        )
+
+    @property
+    def linked(self) -> bool:
+        """Whether every node but the master has a working link to its master."""
+        return len(self.followers) == len(self.nodes) - 1 and all(
+            each.link == "up" for each in self.followers
+        )
+
+    def node(self, name: Named) -> NodeSnapshot:
+        """A node by its name.
+
+        Raises:
+            KeyError: there is no such node.
+        """
+        for each in self.nodes:
+            if each.name == str(name):
+                return each
+        raise KeyError(str(name))
+
+    def follower(self, name: Named) -> Follower:
+        """A replica by its name.
+
+        Raises:
+            KeyError: there is no such node, or it is not a replica.
+        """
+        for each in self.followers:
+            if each.name == str(name):
+                return each
+        raise KeyError(str(name))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data that turns into JSON."""
+        return asdict(self)
+
+
+class ReplicationLab(Lab):
+    """One master and its replicas, in any world. When it is made, the replicas have the data.
+
+    Args:
+        world: "sim" (virtual time), "live" (real ports) or "redis" (real redis-servers).
+        replicas: how many.
+        seed: of everything that is left to chance.
+        config: directives of redis.conf for every node, such as {"repl-backlog-size": "16kb"}.
+        chain: every replica follows the one before it, and not the master itself.
+        real: which nodes are real redis-servers in `live`, or ours in `redis`, by their place: 0 is
+            the master, 1 the first replica.
+        sync: wait until the replicas have the data; False returns at once.
+        options: further options of the world.
+
+    Raises:
+        ValueError: when there is no such world.
+        ProgramMissingError: when a real program is missing; it names the package.
+        TimeoutError: when the replicas did not get the data in time.
+    """
+
+    def __init__(
+        self,
+        world: str = "sim",
+        *,
+        replicas: int = 2,
+        seed: int = 0,
+        config: Mapping[str, Any] | None = None,
+        chain: bool = False,
+        real: Collection[int] = (),
+        sync: bool = True,
+        **options: Any,
+    ) -> None:
+        directives = {name: str(value) for name, value in (config or {}).items()}
+        # Redis waits five seconds for more replicas to come before it sends them the data.
+        directives.setdefault("repl-diskless-sync-delay", "0")
+        password = directives.get("requirepass") or None
+        if password is not None:
+            directives.setdefault("masterauth", password)
+        super().__init__(world, seed, password=password, **options)
+        self._router: Router | None = None
+        self._directives = directives
+        others = world != "redis"
+        before: NodeHandle | None = None
+        for place in range(replicas + 1):
+            is_real = others if place in real else None
+            where = {} if before is None else {"replicaof": f"{before.host} {before.port}"}
+            spec = NodeSpec(config=directives | where, real=is_real)
+            handle = self._start(spec)
+            if before is None or chain:
+                before = handle
+        if sync:
+            self.wait_until(lambda now: now.linked, timeout=_SYNC_SECONDS)
+
+    # -- who is who ------------------------------------------------------------------------------
+
+    @property
+    def master(self) -> NodeHandle:
+        """The master, as the nodes say now.
+
+        Raises:
+            LookupError: no node that answers is a master.
+        """
+        name = self.snapshot().master
+        if not name:
+            raise LookupError("no node of this lab says that it is the master")
+        return self.nodes[name]
+
+    @property
+    def replicas(self) -> list[NodeHandle]:
+        """The nodes that say they are replicas, and those that do not answer."""
+        master = self.snapshot().master
+        return [handle for name, handle in self.nodes.items() if name != master]
+
+    def add_replica(self, of: Named | None = None) -> NodeHandle:
+        """Start one more replica, of the master or of the node that is named."""
+        master = self.master if of is None else self.find(of)
+        where = {"replicaof": f"{master.host} {master.port}"}
+        return self._start(NodeSpec(config=self._directives | where))
+
+    def promote(self, node: Named) -> None:
+        """`REPLICAOF NO ONE`: the node is a master from now on. The others are not told."""
+        self._control(node, "REPLICAOF", "NO", "ONE")
+
+    def follow(self, node: Named, master: Named) -> None:
+        """`REPLICAOF`: the node follows this master from now on."""
+        handle = self.find(master)
+        self._control(node, "REPLICAOF", handle.host, str(handle.port))
+
+    def _control(self, node: Named, *words: str) -> None:
+        """Send a node a command from where no fault of the scenario is in the way."""
+        client: Any = self._observer(str(node))
+        client.execute_command(*words)
+
+    # -- clients ---------------------------------------------------------------------------------
+
+    def client(self, node: Named | None = None, *, at: str = CLIENT, **options: Any) -> redis.Redis:
+        """A stock redis-py client of a node, of the master if none is named."""
+        return super().client(self.master if node is None else node, at=at, **options)
+
+    def router(self, **options: Any) -> Router:
+        """A client that writes to the master and reads from the replicas in turn."""
+        master, replicas = self.master, self.replicas
+        return Router(
+            self.client(master, **options), [self.client(each, **options) for each in replicas]
+        )
+
+    # -- what can be seen ------------------------------------------------------------------------
+
+    def snapshot(self) -> ReplicationSnapshot:
+        """What the nodes say of themselves now; a node that does not answer is not `up`."""
+        nodes = tuple(self._snapshot_of(handle) for handle in self.nodes.values())
+        by_address = {(each.host, each.port): each for each in nodes}
+        followers = tuple(_follower(each, by_address) for each in nodes if each.role == "slave")
+        return ReplicationSnapshot(self.now, nodes, _master_of(nodes, followers), followers)
+
+
+def _follower(node: NodeSnapshot, by_address: Mapping[tuple[str, int], NodeSnapshot]) -> Follower:
+    info = node.info
+    where = (str(info.get("master_host")), int(info.get("master_port", 0)))
+    master = by_address.get(where)
+    offset = int(info.get("slave_repl_offset", 0))
+    behind = lag = None
+    if master is not None and master.up:
+        behind = max(0, int(master.info.get("master_repl_offset", 0)) - offset)
+        for number in range(int(master.info.get("connected_slaves", 0))):
+            row = master.info.get(f"slave{number}")
+            if isinstance(row, dict) and int(row.get("port", 0)) == node.port:
+                lag = int(row.get("lag", 0))
+    return Follower(
+        name=node.name,
+        master=f"{where[0]}:{where[1]}" if master is None else master.name,
+        link=str(info.get("master_link_status", "")),
+        offset=offset,
+        behind=behind,
+        lag=lag,
+        syncing=bool(int(info.get("master_sync_in_progress", 0))),
+    )
+
+
+def _master_of(nodes: tuple[NodeSnapshot, ...], followers: tuple[Follower, ...]) -> str:
+    """The master that most nodes follow; the first one where they are as many."""
+    masters = [each.name for each in nodes if each.role == "master"]
+    following = [each.master for each in followers]
+    return max(masters, key=following.count, default="")
