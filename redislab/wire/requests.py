@@ -35,6 +35,7 @@ BULK_MAX_DEFAULT: Final = 512 * 1024 * 1024
 _MANY_ARGUMENTS = re.compile(rb"\*[0-9]{6}").search
 # Inline requests without a quote or a rare kind of space: plain splitting reads them right.
 _PLAIN_INLINE = re.compile(rb"(?:[\w :.,/@=+\-]*+\r?\n)++").fullmatch
+_EMPTY_STATUS = b"+\r\n"
 _HEX = b"0123456789abcdefABCDEF"
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
 
@@ -135,7 +136,8 @@ class RequestParser:
         other value has too few of either. So if the chunk has just so many of both, and no argument
         contains a carriage return that could make up for a missing one, nothing but arrays of bulk
         strings was in it. Payloads with such signs in them spoil the count: the other parser then
-        does the work, to the same result.
+        does the work, to the same result. An empty status after the chunk tells whether the reader
+        has come to the end of it; one that keeps a piece is of no use any more.
         """
         reader = self._reader
         if _MANY_ARGUMENTS(data) or reader is None:
@@ -145,24 +147,22 @@ class RequestParser:
             commands: list[list[bytes]] = [reader.gets()]
             if reader.has_data():  # a pipeline, or a command that is not whole
                 commands += iter(reader.gets, False)
-        except HiredisError:
-            self._reader = Reader()
-            return None
-        if reader.has_data():
-            self._reader = Reader()
-            return None
-        try:
+            reader.feed(_EMPTY_STATUS)
+            at_end = reader.gets() == b""
             arguments = commands[0] if len(commands) == 1 else list(chain.from_iterable(commands))
             payload = b"".join(arguments)
-        except TypeError:  # a number, a null or an error among them
+        except (HiredisError, TypeError):  # TypeError: a number, a null or nothing among them
+            self._reader = Reader()
             return None
         if (
-            b"\r" in payload
+            not at_end
+            or b"\r" in payload
             or (b"=" in data and b"\n=" in data)  # a verbatim string has as many line ends
             or data.count(b"$") != len(arguments)
             or data.count(b"\r") != len(commands) + 2 * len(arguments)
             or not all(commands)
         ):
+            self._reader = Reader()
             return None
         return commands
 
@@ -204,7 +204,7 @@ class RequestParser:
 
     def _read_line(self, too_big: str) -> bytes | None:
         """The bytes up to the next carriage return, or None while they have not all come."""
-        end = self._buffer.find(b"\r", self._position)
+        end = self._end_of_line(b"\r")
         if end < 0:
             if len(self._buffer) - self._position > INLINE_MAX:
                 raise ProtocolError(f"Protocol error: {too_big}")
@@ -212,6 +212,11 @@ class RequestParser:
         if end + 2 > len(self._buffer):
             return None
         return bytes(self._buffer[self._position : end])
+
+    def _end_of_line(self, sign: bytes) -> int:
+        """Where the line ends, or -1; to Redis it is a C string, so a null hides what follows."""
+        end = self._buffer.find(sign, self._position)
+        return -1 if end >= 0 and self._buffer.find(b"\0", self._position, end) >= 0 else end
 
     def _read_count(self) -> bool:
         line = self._read_line("too big mbulk count string")
@@ -231,8 +236,9 @@ class RequestParser:
         if line is None:
             return False
         if line[:1] != b"$":
-            got = chr(self._buffer[self._position])
-            raise ProtocolError(f"Protocol error: expected '$', got '{got}'")
+            got = bytes(self._buffer[self._position : self._position + 1])
+            shown = got.decode("utf-8", "surrogateescape")
+            raise ProtocolError(f"Protocol error: expected '$', got '{shown}'")
         length = parse_length(line[1:])
         if length is None or length < 0 or length > self.bulk_max:
             raise ProtocolError("Protocol error: invalid bulk length")
@@ -243,7 +249,7 @@ class RequestParser:
         return True
 
     def _next_inline(self) -> list[bytes] | None:
-        end = self._buffer.find(b"\n", self._position)
+        end = self._end_of_line(b"\n")
         if end < 0:
             if len(self._buffer) - self._position > INLINE_MAX:
                 raise ProtocolError("Protocol error: too big inline request")
