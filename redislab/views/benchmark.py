@@ -26,6 +26,7 @@ from redislab.views.recording import Frame, Json, Recorder, Recording
 
 BUCKETS_A_DECADE = 10
 TITLE = "Benchmark runs side by side"
+LIST_LENGTH = 100  # what LRANGE_100 reads
 TESTS = ("SET", "GET", "INCR", "LPUSH", "LRANGE_100", "MSET", "PING_MBULK")
 
 
@@ -136,6 +137,19 @@ def runs_recording(
     return runs.recorder.recording
 
 
+def write_what_is_read(client: Any, test: str, payload: int) -> None:
+    """Store values of `payload` bytes where redis-benchmark's reading tests look for them.
+
+    redis-benchmark itself does no such thing: its GET reads what happens to be there.
+    """
+    if test == "GET":
+        client.set("key:__rand_int__", b"x" * payload)
+    elif test.startswith("LRANGE"):
+        client.delete("mylist")
+        client.rpush("mylist", *[b"x" * payload] * LIST_LENGTH)
+    client.close()
+
+
 class Run(Protocol):
     """A benchmark under way."""
 
@@ -167,7 +181,8 @@ class _VirtualRun:
 class BenchmarkDashboard(View):
     """Start and stop runs and watch them, in a notebook.
 
-    `start_run` begins a benchmark with these settings; `host` and `port` are the server's.  In the
+    `start_run` begins a benchmark with these settings; `host` and `port` are the server's;
+    `prepare`, told which test comes with what payload, writes what it is going to read.  In the
     background a thread follows the run, so that the buttons keep working; without (a simulated
     world, whose time passes only while something runs) a run is over when `start` returns.
     """
@@ -180,6 +195,7 @@ class BenchmarkDashboard(View):
         port: int = 6379,
         seconds: float = 5.0,
         background: bool = True,
+        prepare: Callable[[str, int], object] | None = None,
     ) -> None:
         self.runs = RunsRecorder()
         super().__init__(self.runs.recorder)
@@ -187,6 +203,7 @@ class BenchmarkDashboard(View):
         self._address = {"host": host, "port": port}
         self._seconds = seconds
         self._background = background
+        self._prepare = prepare
         self._run: Run | None = None
         self._thread: Thread | None = None
         self._fields: dict[str, Any] = {}
@@ -196,18 +213,22 @@ class BenchmarkDashboard(View):
     @classmethod
     def of(cls, lab: Any, *, seconds: float = 5.0) -> BenchmarkDashboard:
         """A dashboard for the node of a lab; in `sim` runs take no time but the lab's own."""
-        node = lab.node
-        if lab.world == "sim":
-            return cls(
-                lambda settings: _VirtualRun(lab, settings),
-                host=node.host,
-                port=node.port,
-                seconds=seconds,
-                background=False,
-            )
-        from redislab.benchmark.process import Benchmark
 
-        return cls(Benchmark, host=node.host, port=node.port, seconds=seconds)
+        def start_run(settings: Settings) -> Run:
+            if lab.world == "sim":
+                return _VirtualRun(lab, settings)
+            from redislab.benchmark.process import Benchmark
+
+            return Benchmark(settings)
+
+        return cls(
+            start_run,
+            host=lab.node.host,
+            port=lab.node.port,
+            seconds=seconds,
+            background=lab.world != "sim",
+            prepare=lambda test, payload: write_what_is_read(lab.client(), test, payload),
+        )
 
     def start(
         self, test: str = "SET", *, clients: int = 50, payload: int = 3, pipeline: int = 1
@@ -223,6 +244,8 @@ class BenchmarkDashboard(View):
             duration_s=self._seconds,
             **self._address,
         )
+        if self._prepare is not None:
+            self._prepare(test, payload)
         label = label_of(settings) + (f", {payload:,} bytes" if payload != 3 else "")
         self.runs.begin(label)
         self._run = self._start_run(settings)

@@ -75,6 +75,17 @@ def test_the_dashboard_runs_and_keeps_the_runs_side_by_side(world):
     assert recording.frames[-1].state["requests"] > 0
 
 
+@pytest.mark.parametrize(("test", "each"), [("GET", 8192 + 9), ("LRANGE_100", 100 * (8192 + 9))])
+def test_a_reading_test_reads_values_of_the_size_that_was_chosen(test, each):
+    with SingleLab(world="sim", seed=1) as lab:
+        dashboard = BenchmarkDashboard.of(lab, seconds=0.1)
+        dashboard.start(test, clients=1, payload=8192)
+        sent = lab.client().info("stats")["total_net_output_bytes"]
+        requests = dashboard.recording.frames[-1].state["requests"]
+    assert requests > 5
+    assert sent / requests == pytest.approx(each, rel=0.1)
+
+
 def test_a_dashboard_in_simulated_time_runs_after_a_kill():
     # Idle clients hear of the kill while the load runs; that must not cut the load short.
     with SingleLab(world="sim", seed=1) as lab:
