@@ -46,6 +46,7 @@ from redislab.worlds.clients import (
     routed,
 )
 from redislab.worlds.common import CommonWorld, stock_async_client, stock_client
+from redislab.worlds.dialers import finder
 from redislab.worlds.nodes import check_program, node_name
 from redislab.worlds.routes import (
     LOCALHOST,
@@ -54,7 +55,6 @@ from redislab.worlds.routes import (
     Site,
     free_port,
     is_taken,
-    process_finder,
 )
 from redislab.worlds.workspace import Workspace
 
@@ -195,7 +195,7 @@ class RealWorld(CommonWorld[RealNode]):
             own_addresses=own_addresses,
         )
         if relayed:
-            self._routes.find_processes_by(process_finder(self._processes))
+            self._routes.find_processes_by(finder(self._processes))
         self._owner = Owner(CLIENT)
         self._clients_at: dict[str, None] = {CLIENT: None, OBSERVER: None}
         self._is_closed = False

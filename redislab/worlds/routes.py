@@ -22,7 +22,7 @@ One relay for each port of a node, then, and a `Way` for each ordered pair of ho
 127.0.0.1 unless its owner adds more (`sudo ifconfig lo0 alias 127.1.0.1`). There a node listens on
 another port and announces the known one (`replica-announce-port`, `cluster-announce-port`); the
 relay knows our own code's connections by their local port, and asks the system whose all others
-are. Asking the system needs the package psutil; without it, such a connection is "client"'s.
+are (`dialers.py`).
 
 A lab of a single node pays for none of this: its node listens where it is known to be, connections
 go straight, and what is measured without a fault is the node and not a relay. The first fault
@@ -36,13 +36,14 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from redislab.worlds.base import CLIENT, OBSERVER, Address, WorldError
+from redislab.worlds.dialers import Finder
 from redislab.worlds.relay import Relay, Way
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Routes:
         self._names: dict[str, str] = {}
         # Where hosts share an address: whose a local port is. And what asks the system that.
         self._ports: dict[int, str] = {}
-        self._find_process: Callable[[int], str | None] = lambda _port: None
+        self._find_process: Finder = lambda _near, _far: None
 
     # -- nodes ---------------------------------------------------------------------------------
 
@@ -179,8 +180,8 @@ class Routes:
         if site.relays and self.relayed:
             self._background().settle(self._tend(name, site))
 
-    def find_processes_by(self, find: Callable[[int], str | None]) -> None:
-        """What knows whose a local port is, where the address does not tell."""
+    def find_processes_by(self, find: Finder) -> None:
+        """What knows whose a connection is, where the address does not tell."""
         self._find_process = find
 
     # -- faults --------------------------------------------------------------------------------
@@ -247,7 +248,7 @@ class Routes:
 
     def _relay(self, name: str, target: Address, address: Address) -> Relay:
         def ways(peer: Address) -> tuple[Way, Way]:
-            source = self._who(peer)
+            source = self._who(peer, relay.address)
             return self._way(source, name), self._way(name, source)
 
         def refused() -> None:
@@ -256,7 +257,8 @@ class Routes:
                 for relay in self._sites[name].relays:
                     relay.refuse()
 
-        return Relay(target, ways, address=address, refused=refused)
+        relay = Relay(target, ways, address=address, refused=refused)
+        return relay
 
     def _divert(self, source: str, target: str) -> None:
         """Let a straight node's connections come through a relay from now on."""
@@ -303,11 +305,11 @@ class Routes:
                     return name, BUS_PORT_OFFSET
         return None
 
-    def _who(self, peer: Address) -> str:
+    def _who(self, peer: Address, here: Address) -> str:
         """The host that connects from an address; strangers are on the clients' host."""
         name = self._names.get(peer[0]) or self._ports.pop(peer[1], None)
         if name is None:
-            name = self._find_process(peer[1])
+            name = self._find_process(peer, here)
         return name or CLIENT
 
     def _local_address(self, source: str) -> Address:
@@ -375,25 +377,3 @@ def _shut(connection: Any) -> None:
         twin = socket.socket(fileno=os.dup(connection.fileno()))
         with twin:
             twin.shutdown(socket.SHUT_RDWR)
-
-
-def process_finder(pids: Callable[[], Iterable[tuple[str, int]]]) -> Callable[[int], str | None]:
-    """Who of some processes has a local port, as the system knows it.
-
-    Args:
-        pids: the hosts' names and process ids, as they are when it is asked.
-    """
-    try:
-        import psutil
-    except ImportError:
-        return lambda _port: None
-
-    def find(port: int) -> str | None:
-        for name, pid in pids():
-            with contextlib.suppress(psutil.Error):
-                for connection in psutil.Process(pid).net_connections("tcp"):
-                    if connection.laddr and connection.laddr.port == port:
-                        return name
-        return None
-
-    return find

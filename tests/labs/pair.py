@@ -31,7 +31,6 @@ class Pair(Lab):
         self.kind = kind
         world = {"mixed": "live", "shared": "redis"}.get(kind, kind)
         if kind == "shared":
-            pytest.importorskip("psutil")
             options["own_addresses"] = False
         if world != "redis":
             options["make_node"] = Toy
