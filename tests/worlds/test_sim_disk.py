@@ -246,6 +246,27 @@ def test_the_power_fails_while_a_sync_is_under_way(machine):
     assert machine.read("/data/a") == b""
 
 
+def test_what_waits_for_half_a_minute_gets_there_by_itself(machine):
+    file = machine.write("/data/a", b"old")
+    machine.loop.run_for(20)
+    file.write(b" young")
+    machine.loop.run_for(20)
+    machine.reboot(kept=0.0)
+    assert machine.read("/data/a") == b"old"
+
+
+@pytest.mark.parametrize("writes_back", [True, False])
+def test_a_program_that_never_syncs_loses_half_a_minute_or_everything(machine, writes_back):
+    machine.disk.writes_back = writes_back
+    file = machine.write("/data/a", b"")
+    for _ in range(100):
+        file.write(b"x")
+        machine.loop.run_for(1)
+    machine.reboot(kept=0.0)
+    files = machine.disk.files()
+    assert 65 <= len(files["/data/a"]) <= 70 if writes_back else files == {}
+
+
 def test_a_write_fails_where_it_is_told_to_and_no_other(machine):
     machine.disk.inject("write", "*.aof", error=errno.EIO, skip=1, times=2)
     rdb, aof = machine.write("/data/dump.rdb", b"r"), machine.write("/data/a.aof", b"1")

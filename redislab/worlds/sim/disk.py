@@ -1,9 +1,10 @@
 """A host's disk in the simulation: what a power failure takes, and every other way a disk fails.
 
 There is a page cache and a medium. Programs read and write the page cache; `sync` brings a file's
-bytes to the medium, `sync_directory` the names in a directory. A program that is killed leaves the
-page cache as it is, as in a real kernel. When the power fails the page cache is gone, and of what
-had not been synced an arbitrary part has reached the medium by itself:
+bytes to the medium, `sync_directory` the names in a directory. What waits for thirty seconds gets
+there by itself, as on Linux (`medium.py`). A program that is killed leaves the page cache as it is,
+as in a real kernel. When the power fails the page cache is gone, and of what was still waiting an
+arbitrary part has reached the medium:
 
 - of a file, any prefix of what was written since its last sync, cut at any byte;
 - of names made, moved and taken away, any prefix of these operations in their order, as a
@@ -30,6 +31,8 @@ from fnmatch import fnmatchcase
 from posixpath import basename, dirname, normpath
 from random import Random
 from typing import TYPE_CHECKING, Literal
+
+from redislab.worlds.sim.medium import DIRECTORY, Inode, Naming, Tree
 
 if TYPE_CHECKING:
     from redislab.server.environment import OpenMode
@@ -76,97 +79,6 @@ class Fault:
         return True
 
 
-class _Inode:
-    """A file: its bytes in the page cache and on the medium, and what lies between the two."""
-
-    __slots__ = ("content", "durable", "pending", "synced")
-
-    def __init__(self, content: bytes = b"") -> None:
-        self.content = bytearray(content)
-        self.durable = bytearray(content)
-        # Writes (their bytes) and truncations (the size) that no sync has covered, in order.
-        self.pending: list[bytes | int] = []
-        # How many of all that ever were have been covered.
-        self.synced = 0
-
-    def apply(self, change: bytes | int) -> None:
-        """Bring a change to the medium."""
-        if isinstance(change, int):
-            del self.durable[change:]
-        else:
-            self.durable += change
-
-    def settle(self, until: int) -> None:
-        """A sync that began after `until` changes is done."""
-        count = until - self.synced
-        if count > 0:
-            for change in self.pending[:count]:
-                self.apply(change)
-            del self.pending[:count]
-            self.synced = until
-
-    def poison(self, until: int) -> None:
-        """A sync that began after `until` changes has failed: its bytes are lost."""
-        for at in range(max(0, until - self.synced)):
-            change = self.pending[at]
-            if not isinstance(change, int):
-                self.pending[at] = bytes(len(change))
-
-    def lose(self, keep: Callable[[int], int]) -> None:
-        """The power fails; `keep` says how many of so many unsynced bytes reached the medium.
-
-        A truncation counts as one byte.
-        """
-        left = keep(sum(_weight(change) for change in self.pending))
-        for change in self.pending:
-            if left <= 0:
-                break
-            self.apply(change if isinstance(change, int) else change[:left])
-            left -= _weight(change)
-        self.synced += len(self.pending)
-        self.pending.clear()
-        self.content = bytearray(self.durable)
-
-
-def _weight(change: bytes | int) -> int:
-    return 1 if isinstance(change, int) else len(change)
-
-
-# What was done to names: (target, source) is a rename, (path, inode) a new name, (path, None) one
-# taken away, (path, "/") a new directory.
-_Naming = tuple[str, "str | _Inode | None"]
-_DIRECTORY = "/"
-
-
-class _Names:
-    """A tree of names, flat: files by their path, and directories."""
-
-    __slots__ = ("directories", "files")
-
-    def __init__(self) -> None:
-        self.files: dict[str, _Inode] = {}
-        self.directories: dict[str, None] = {}
-
-    def apply(self, naming: _Naming) -> None:
-        """Do to names what was done."""
-        path, what = naming
-        if what is None:
-            self.files.pop(path, None)
-        elif what == _DIRECTORY:
-            self.directories[path] = None
-        elif isinstance(what, str):
-            self.files[path] = self.files.pop(what)
-        else:
-            self.files[path] = what
-
-    def copy(self) -> _Names:
-        """A tree of its own with the same files."""
-        twin = _Names()
-        twin.files = dict(self.files)
-        twin.directories = dict(self.directories)
-        return twin
-
-
 class SimDisk:
     """One host's disk.
 
@@ -180,6 +92,7 @@ class SimDisk:
         sync_seconds: how long a sync takes.
         capacity_bytes: how much fits on it; None is without end.
         names_survive: a power failure takes no new, moved or removed name back.
+        writes_back: whether what waits long enough gets to the medium without a sync.
         faults: what is still to go wrong.
     """
 
@@ -194,17 +107,14 @@ class SimDisk:
         self.sync_seconds = SYNC_SECONDS
         self.capacity_bytes: int | None = None
         self.names_survive = False
+        self.writes_back = True
         self.faults: list[Fault] = []
         self.directory = directory
         self._random = random
         self._later = later
         self._note = note
-        self._names = _Names()
-        self._kept = _Names()
-        self._namings: list[_Naming] = []
-        self._namings_kept = 0
+        self._tree = Tree("/", directory)
         self._mount: Mount | None = None
-        self.wipe()
 
     # -- what a scenario does ----------------------------------------------------------------------
 
@@ -228,50 +138,39 @@ class SimDisk:
         """The page cache is gone.
 
         Args:
-            kept: the share of what was not synced that has reached the medium by itself; None
-                leaves it to chance.
+            kept: the share of what was still waiting that had reached the medium all the same;
+                None leaves it to chance.
         """
 
         def keep(count: int) -> int:
             return self._random.randint(0, count) if kept is None else round(kept * count)
 
         self.detach()
-        names = self._kept
-        count = len(self._namings) if self.names_survive else keep(len(self._namings))
-        for naming in self._namings[:count]:
-            names.apply(naming)
-        for path in sorted(names.files):
-            names.files[path].lose(keep)
-        self._namings_kept += len(self._namings)
-        self._namings.clear()
-        self._names = names.copy()
+        self._tree.lose((lambda count: count) if self.names_survive else keep)
+        for path in sorted(self._tree.seen.files):
+            self._tree.seen.files[path].lose(keep)
 
     def wipe(self) -> None:
         """A new, empty disk."""
         self.detach()
-        self._namings_kept += len(self._namings)
-        self._names, self._namings = _Names(), []
-        self._names.directories = {"/": None, self.directory: None}
-        self._kept = self._names.copy()
+        self._tree = Tree("/", self.directory)
 
     def files(self) -> dict[str, bytes]:
         """Every file as programs see it: its path and its bytes."""
-        return {path: bytes(inode.content) for path, inode in sorted(self._names.files.items())}
+        return {path: bytes(inode.content) for path, inode in sorted(self._tree.seen.files.items())}
 
     def put(self, files: Mapping[str, bytes]) -> None:
         """Lay files on the disk, synced, in place of those of their names; so are all names."""
-        for naming in self._namings:
-            self._kept.apply(naming)
-        self._namings_kept += len(self._namings)
-        self._namings.clear()
+        tree = self._tree
+        tree.settle(tree.made)
         for path, data in files.items():
-            parent = dirname(path)
-            while parent not in self._names.directories:
-                for names in (self._names, self._kept):
+            inode = Inode(data)
+            for names in (tree.seen, tree.kept):
+                names.files[path] = inode
+                parent = dirname(path)
+                while parent not in names.directories:
                     names.directories[parent] = None
-                parent = dirname(parent)
-            inode = _Inode(data)
-            self._names.files[path] = self._kept.files[path] = inode
+                    parent = dirname(parent)
 
     # -- what a process gets -----------------------------------------------------------------------
 
@@ -304,25 +203,25 @@ class SimDisk:
             return fault
         return None
 
-    def inode(self, path: str) -> _Inode:
+    def inode(self, path: str) -> Inode:
         """The file of a name."""
-        inode = self._names.files.get(path)
+        inode = self.find(path)
         if inode is None:
-            code = errno.EISDIR if path in self._names.directories else errno.ENOENT
+            code = errno.EISDIR if path in self._tree.seen.directories else errno.ENOENT
             raise OSError(code, os.strerror(code), path)
         return inode
 
-    def create(self, path: str) -> _Inode:
+    def create(self, path: str) -> Inode:
         """The file of a name, made if there is none."""
-        if path not in self._names.files:
+        if path not in self._tree.seen.files:
             self._check_new(path)
-            self._name((path, _Inode()))
-        return self._names.files[path]
+            self._name((path, Inode()))
+        return self._tree.seen.files[path]
 
     def rename(self, source: str, target: str) -> None:
         """Move a name."""
         self.inode(source)
-        if target not in self._names.files:
+        if target not in self._tree.seen.files:
             self._check_new(target)
         if source != target:
             self._name((target, source))
@@ -334,28 +233,34 @@ class SimDisk:
 
     def mkdir(self, path: str) -> None:
         """Make a directory."""
-        if path in self._names.directories or path in self._names.files:
+        if path in self._tree.seen.directories or path in self._tree.seen.files:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         self._check_new(path)
-        self._name((path, _DIRECTORY))
+        self._name((path, DIRECTORY))
 
     def listdir(self, path: str) -> Iterator[str]:
         """The names in a directory, in order."""
-        if path not in self._names.directories:
-            code = errno.ENOTDIR if path in self._names.files else errno.ENOENT
+        names = self._tree.seen
+        if path not in names.directories:
+            code = errno.ENOTDIR if path in names.files else errno.ENOENT
             raise OSError(code, os.strerror(code), path)
-        everything = sorted([*self._names.files, *self._names.directories])
+        everything = sorted([*names.files, *names.directories])
         return (basename(name) for name in everything if dirname(name) == path != name)
 
-    def find(self, path: str) -> _Inode | None:
+    def find(self, path: str) -> Inode | None:
         """The file of a name, if there is one."""
-        return self._names.files.get(path)
+        return self._tree.seen.files.get(path)
+
+    def changed(self, what: Inode | Tree) -> None:
+        """A change waits for the medium."""
+        if self.writes_back:
+            what.age(self._later)
 
     def room(self) -> int | None:
         """How many bytes still fit; None is without end."""
         if self.capacity_bytes is None:
             return None
-        used = sum(len(inode.content) for inode in self._names.files.values())
+        used = sum(len(inode.content) for inode in self._tree.seen.files.values())
         return max(0, self.capacity_bytes - used)
 
     async def wait(self, operation: Operation, path: str, done: Callable[[bool], None]) -> None:
@@ -379,31 +284,27 @@ class SimDisk:
 
     def names_synced(self, path: str) -> Callable[[bool], None]:
         """What brings a directory's names, as they are now, to the medium."""
-        last = 0
-        for at, (target, source) in enumerate(self._namings, 1):
+        tree, last = self._tree, 0
+        for at, (target, source) in enumerate(tree.pending, 1):
             moved_from = dirname(source) if isinstance(source, str) else None
             if path in {dirname(target), moved_from}:
                 last = at
-        until = self._namings_kept + last
+        until = tree.synced + last
 
         def done(went_well: bool) -> None:
-            count = until - self._namings_kept
-            if went_well and count > 0:
-                for naming in self._namings[:count]:
-                    self._kept.apply(naming)
-                del self._namings[:count]
-                self._namings_kept = until
+            if went_well:
+                tree.settle(until)
 
         return done
 
-    def _name(self, naming: _Naming) -> None:
-        self._names.apply(naming)
-        self._namings.append(naming)
+    def _name(self, naming: Naming) -> None:
+        self._tree.name(naming)
+        self.changed(self._tree)
 
     def _check_new(self, path: str) -> None:
-        if path in self._names.directories:
+        if path in self._tree.seen.directories:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        if dirname(path) not in self._names.directories:
+        if dirname(path) not in self._tree.seen.directories:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
 
@@ -469,12 +370,12 @@ class SimFile:
     """An open file: a `redislab.server.environment.DiskFile`."""
 
     def __init__(
-        self, mount: Mount, disk: SimDisk, path: str, inode: _Inode, *, is_read: bool
+        self, mount: Mount, disk: SimDisk, path: str, inode: Inode, *, is_read: bool
     ) -> None:
         self._mount = mount
         self._disk = disk
         self._path = path
-        self._inode: _Inode | None = inode
+        self._inode: Inode | None = inode
         self._is_read = is_read
         self._position = 0
 
@@ -499,8 +400,8 @@ class SimFile:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
             taken = taken[:room]
         if taken:
-            inode.content += taken
-            inode.pending.append(taken)
+            inode.write(taken)
+            self._disk.changed(inode)
         return len(taken)
 
     def truncate(self, size: int) -> None:
@@ -516,7 +417,7 @@ class SimFile:
     async def sync(self) -> None:
         """Wait until what was written before is on the medium; raises OSError if it may not be."""
         inode = self._open()
-        until = inode.synced + len(inode.pending)
+        until = inode.made
 
         def done(went_well: bool) -> None:
             if went_well:
@@ -539,10 +440,10 @@ class SimFile:
         if size > len(inode.content):
             raise OSError(errno.EINVAL, "a simulated file only shrinks", self._path)
         if size < len(inode.content):
-            del inode.content[size:]
-            inode.pending.append(size)
+            inode.cut(size)
+            self._disk.changed(inode)
 
-    def _open(self, *, to_read: bool | None = None) -> _Inode:
+    def _open(self, *, to_read: bool | None = None) -> Inode:
         self._mount.check()
         if self._inode is None or to_read not in {None, self._is_read}:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
