@@ -10,15 +10,17 @@ from redislab.worlds.base import NodeSpec
 from tests.worlds.toy import Toy
 
 needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server")
-KINDS = [
-    "sim",
-    "live",
-    pytest.param("redis", marks=[pytest.mark.redis, needs_redis]),
-    pytest.param("mixed", marks=[pytest.mark.redis, needs_redis]),
-    pytest.param("shared", marks=[pytest.mark.redis, needs_redis]),
-]
-"""sim, live: nodes of ours; redis: real ones; mixed: one of each; shared: real ones that share an
-address, as they do where a machine has only 127.0.0.1."""
+
+
+def real(kind):
+    """A kind that runs real programs."""
+    return pytest.param(kind, marks=[pytest.mark.redis, needs_redis])
+
+
+ALL_REAL = [real("redis"), real("redis-shared")]
+KINDS = ["sim", "live", real("mixed"), real("mixed-shared"), *ALL_REAL]
+"""sim, live: nodes of ours; redis: real ones; mixed: one of each; shared: all share one address, as
+they do where a machine has only 127.0.0.1."""
 
 REAL = {"save": "", "repl-diskless-sync-delay": "0"}
 MIGRATE_MS = 300
@@ -29,8 +31,9 @@ class Pair(Lab):
 
     def __init__(self, kind, **options):
         self.kind = kind
-        world = {"mixed": "live", "shared": "redis"}.get(kind, kind)
-        if kind == "shared":
+        kind, _, is_shared = kind.partition("-")
+        world = "live" if kind == "mixed" else kind
+        if is_shared:
             options["own_addresses"] = False
         if world != "redis":
             options["make_node"] = Toy

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from redislab.worlds.base import WorldError
-from tests.labs.pair import KINDS, Pair
+from tests.labs.pair import ALL_REAL, KINDS, Pair, real
 
 BOTH_WAYS = [("one", "two"), ("two", "one")]
 OUTSIDE = [kind for kind in KINDS if kind != "sim"]
@@ -129,9 +129,8 @@ def test_a_paused_node_takes_connections_and_answers_later(lab):
     assert lab.reaches("one", "two")
 
 
+@pytest.mark.parametrize("lab", [*ALL_REAL, real("mixed")], indirect=True)
 def test_a_node_that_ends_by_itself_refuses(lab):
-    if lab.kind in {"sim", "live"}:
-        pytest.skip("toys do not end by themselves")
     with pytest.raises(redis.ConnectionError):
         lab.client("two").execute_command("SHUTDOWN", "NOSAVE")
     assert not lab.reaches("one", "two")
@@ -145,25 +144,25 @@ def test_a_node_that_ends_by_itself_refuses(lab):
 
 
 def test_files_outlive_a_kill_and_are_gone_when_wiped(lab):
-    for name, real in lab.real.items():
+    for name, is_real in lab.real.items():
         client = lab.client(name)
         client.set("key", "value")
-        client.execute_command("SAVE" if real else "KEEP")
+        client.execute_command("SAVE" if is_real else "KEEP")
         lab.kill(name)
         lab.restart(name)
         assert client.get("key") == b"value"
         (file,) = lab.files(name)
-        assert file == ("dump.rdb" if real else "toy.data")
+        assert file == ("dump.rdb" if is_real else "toy.data")
         lab.restart(name, wipe=True)
         assert client.get("key") is None
         assert lab.files(name) == {}
 
 
 def test_a_backup_is_put_back(lab):
-    for name, real in lab.real.items():
+    for name, is_real in lab.real.items():
         client = lab.client(name)
         client.set("key", "value")
-        client.execute_command("SAVE" if real else "KEEP")
+        client.execute_command("SAVE" if is_real else "KEEP")
         backup = lab.files(name)
         lab.restart(name, wipe=True)
         lab.kill(name)
@@ -225,8 +224,7 @@ def test_programs_that_are_no_part_of_the_lab_come_from_the_clients_host(lab):
         redis_cli(node, "PING")
 
 
-@pytest.mark.redis
-@pytest.mark.parametrize("lab", ["redis", "shared"], indirect=True)
+@pytest.mark.parametrize("lab", ALL_REAL, indirect=True)
 def test_real_replication_goes_on_after_a_cut_without_anyone_noticing(lab):
     """As in life: a cut that is over before a timeout breaks no connection."""
     master, replica = lab.find("one"), lab.find("two")
@@ -248,8 +246,7 @@ def test_real_replication_goes_on_after_a_cut_without_anyone_noticing(lab):
     assert writes.info("stats")["sync_partial_ok"] == 0
 
 
-@pytest.mark.redis
-@pytest.mark.parametrize("lab", ["redis", "shared"], indirect=True)
+@pytest.mark.parametrize("lab", ALL_REAL, indirect=True)
 def test_real_nodes_meet_over_the_bus_of_a_cluster(lab):
     lab.close()
     with ClusterPair(lab.kind) as pair:
