@@ -188,6 +188,8 @@ def flushall(c: Caller, args: list[bytes]) -> Reply:
     _check_flush(args)
     c.engine.dirty += sum(database.clear() for database in c.engine.databases)
     _tell_flushed(c)
+    if c.engine.on_emptied is not None:
+        c.engine.on_emptied()
     _propagate_always(c, args)
     return OK
 

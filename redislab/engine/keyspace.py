@@ -66,6 +66,8 @@ class Engine:
         # A replica never expires a key by itself: it waits for its master's DEL, and meanwhile
         # answers as if the key were gone.
         self.expires_by_itself = True
+        # Data are being loaded: nothing has expired before all of them are there.
+        self.loading = False
         # While a master's stream is applied, a key is there until the master deletes it.
         self.obeys_master = False
         # Told of a change: (database, event, key). Set by the server while somebody listens.
@@ -78,6 +80,8 @@ class Engine:
         self.on_missed: Callable[[Keyspace, bytes], None] | None = None
         # Told when all keys of a database, or of all of them, are deleted at once.
         self.on_flushed: Callable[[], None] | None = None
+        # Told after that when FLUSHALL has done so.
+        self.on_emptied: Callable[[], None] | None = None
         # Keys that blocked clients wait for and that have just received data, in order.
         self.ready: dict[tuple[int, bytes], None] = {}
         self.databases = [Keyspace(self, index) for index in range(databases)]
@@ -373,7 +377,7 @@ class Keyspace:
     def expire_if_due(self, key: bytes) -> bool:
         """Whether the key's time has come; it is removed then, except on a replica."""
         at = self.expires.get(key)
-        if at is None or at >= self.engine.now_ms():
+        if at is None or at >= self.engine.now_ms() or self.engine.loading:
             return False
         if self.engine.expires_by_itself:
             self.remove_expired(key)

@@ -57,12 +57,6 @@ def time(c: Client, args: list[bytes]) -> Reply:
     return bulks([b"%d" % (now // 1_000_000), b"%d" % (now % 1_000_000)])
 
 
-@command("lastsave")
-def lastsave(c: Client, args: list[bytes]) -> Reply:
-    """LASTSAVE: when data was last saved; the start, where nothing was."""
-    return integer(c.node.last_save)
-
-
 @command("memory|doctor")
 def memory_doctor(c: Client, args: list[bytes]) -> Reply:
     """MEMORY DOCTOR."""

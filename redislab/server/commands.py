@@ -144,6 +144,7 @@ FAMILIES = (
     "slowlog",
     "latency",
     "shutdown",
+    "persistence.commands",
     "info",
     "administration",
     "debug",

@@ -265,7 +265,7 @@ class Config(Settings):
             for name in self.given
             if DIRECTIVES[name].unbuilt and self.value(name) != DIRECTIVES[name].default
         ]
-        return [name for name in asked if name != "save" or self.save] + list(self.unbuilt_lines)
+        return asked + list(self.unbuilt_lines)
 
     def warnings(self) -> list[str]:
         """Lines for the log of a node that starts: one for each directive without effect."""

@@ -11,11 +11,13 @@ from redislab.server.configrewrite import rewrite_file
 from redislab.server.directive_kinds import RefusedError, to_text
 from redislab.server.directives import DIRECTIVES
 from redislab.server.help import help_reply
+from redislab.server.persistence.persistence import LOADING
 from redislab.wire.resp import OK, bulk, map_
 
 if TYPE_CHECKING:
     from redislab.server.client import Client
 
+_NOT_WHILE_LOADING = frozenset({"appendonly", "dir", "repl-diskless-load"})
 _FORMS = (
     ("GET <pattern> [<pattern> ...]", "Read the settings whose names match."),
     ("SET <directive> <value> [<directive> <value> ...]", "Change settings: all of them or none."),
@@ -38,6 +40,9 @@ def config_set(c: Client, args: list[bytes]) -> bytes:
         raise syntax_error()
     node = c.node
     pairs = [(to_text(args[at]), args[at + 1]) for at in range(2, len(args), 2)]
+    names = {name.lower() for name, _ in pairs}
+    if node.persistence.loading.running and not _NOT_WHILE_LOADING.isdisjoint(names):
+        raise CommandError(LOADING)
     try:
         changed = node.config.change(pairs, local=is_local(c))
     except RefusedError as refused:

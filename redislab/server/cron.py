@@ -33,7 +33,7 @@ class Cron:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.active_expire = True
-        self.tasks: list[Callable[[], None]] = []
+        self.tasks: list[Callable[[], None]] = [node.persistence.cron]
         self._handle: asyncio.TimerHandle | None = None
         self._sampled = self._looked = float("-inf")
 

@@ -1,8 +1,7 @@
 """DEBUG: the subcommands that tests and teaching need (`src/debug.c` of Redis 7.0).
 
 DEBUG SLEEP stops the node, not the loop it runs on: no client is served until the time is over, and
-in a simulation the time is virtual. DEBUG RELOAD has nothing to write and to read again, for this
-node keeps its data in memory only; it succeeds and leaves the data as it is.
+in a simulation the time is virtual. What has to do with files is in `persistence/commands.py`.
 """
 
 from __future__ import annotations
@@ -11,12 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from redislab.engine.arguments import parse_float
-from redislab.engine.errors import NO_SUCH_KEY, NOT_INTEGER, CommandError, syntax_error
+from redislab.engine.errors import NO_SUCH_KEY, NOT_INTEGER, CommandError
 from redislab.engine.table import Reply, command
 from redislab.engine.values import encoding_of
 from redislab.server.arguments import integer_argument
 from redislab.server.digest import dataset_digest, value_digest
 from redislab.server.help import help_reply, unknown_form
+from redislab.server.persistence.commands import debug_flush_sleep, debug_loadaof, debug_reload
 from redislab.wire.resp import (
     FALSE,
     NULL,
@@ -46,7 +46,8 @@ _HELP = (
     ("OBJECT <key>", "Tell how a value is stored."),
     ("POPULATE <count> [<prefix>] [<size>]", "Make many string keys: key:0, key:1, ..."),
     ("PROTOCOL <type>", "Answer with a value of a type of the protocol."),
-    ("RELOAD [option ...]", "Save and load the data; here a node has only its memory."),
+    ("LOADAOF", "Load the append-only file again."),
+    ("RELOAD [MERGE] [NOFLUSH] [NOSAVE]", "Save the data and load them again."),
     ("SET-ACTIVE-EXPIRE (0|1)", "Remove expired keys by and by, or only when asked for."),
     ("SLEEP <seconds>", "Serve nobody for a time; fractions are welcome."),
     ("STRINGMATCH-LEN <text> <pattern>", "Match a pattern, to time it."),
@@ -90,12 +91,6 @@ def _object(c: Client, args: list[bytes]) -> Reply:
         f"lru:{int(c.node.environment.unix_time()) & 0xFFFFFF} lru_seconds_idle:0"
     )
     return simple(text.encode())
-
-
-def _reload(c: Client, args: list[bytes]) -> Reply:
-    if not {word.lower() for word in args[2:]} <= {b"merge", b"noflush", b"nosave"}:
-        raise syntax_error()
-    return OK
 
 
 def _populate(c: Client, args: list[bytes]) -> Reply:
@@ -208,8 +203,9 @@ _WORDS: dict[bytes, tuple[int, int, Callable[[Client, list[bytes]], Reply]]] = {
     b"sleep": (3, 3, _sleep),
     b"set-active-expire": (3, 3, _set_active_expire),
     b"object": (3, 4, _object),
-    b"reload": (2, _MANY, _reload),
-    b"loadaof": (2, 2, _reload),
+    b"reload": (2, _MANY, debug_reload),
+    b"loadaof": (2, 2, debug_loadaof),
+    b"aof-flush-sleep": (3, 3, debug_flush_sleep),
     b"populate": (3, 5, _populate),
     b"log": (3, 3, _log),
     b"error": (3, 3, _error),

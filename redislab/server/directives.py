@@ -184,28 +184,28 @@ slowlog-log-slower-than  int -1..LONG  10000
 slowlog-max-len  int 0..LONG  128
 
 # Persistence
-aof-disable-auto-gc  bool  no  unbuilt
-aof-load-truncated  bool  yes  unbuilt
-aof-rewrite-incremental-fsync  bool  yes  unbuilt
-aof-timestamp-enabled  bool  no  unbuilt
-aof-use-rdb-preamble  bool  yes  unbuilt
-appenddirname  appenddirname:dirname!  appendonlydir  immutable unbuilt
-appendfilename  appendfilename:filename!  appendonly.aof  immutable unbuilt
-appendfsync  everysec|always|no  everysec  unbuilt
-appendonly  bool  no  unbuilt
-auto-aof-rewrite-min-size  memory 0..LONG  64mb  unbuilt
-auto-aof-rewrite-percentage  int 0..INT  100  unbuilt
-dbfilename  dbfilename:filename  dump.rdb  protected unbuilt
-key-load-delay  int -INT..INT  0  hidden unbuilt
-loading-process-events-interval-bytes  int 1024..INT  2097152  hidden unbuilt
-no-appendfsync-on-rewrite  bool  no  unbuilt
-rdb-del-sync-files  bool  no  unbuilt
-rdb-key-save-delay  int -INT..INT  0  hidden unbuilt
-rdb-save-incremental-fsync  bool  yes  unbuilt
-rdbchecksum  bool  yes  immutable unbuilt
-rdbcompression  bool  yes  unbuilt
-save  save  3600 1 300 100 60 10000  unbuilt
-stop-writes-on-bgsave-error  bool  yes  unbuilt
+aof-disable-auto-gc  bool  no
+aof-load-truncated  bool  yes
+aof-rewrite-incremental-fsync  bool  yes
+aof-timestamp-enabled  bool  no
+aof-use-rdb-preamble  bool  yes
+appenddirname  appenddirname:dirname!  appendonlydir  immutable
+appendfilename  appendfilename:filename!  appendonly.aof  immutable
+appendfsync  everysec|always|no  everysec
+appendonly  bool  no
+auto-aof-rewrite-min-size  memory 0..LONG  64mb
+auto-aof-rewrite-percentage  int 0..INT  100
+dbfilename  dbfilename:filename  dump.rdb  protected
+key-load-delay  int -INT..INT  0  hidden
+loading-process-events-interval-bytes  int 1024..INT  2097152  hidden
+no-appendfsync-on-rewrite  bool  no
+rdb-del-sync-files  bool  no
+rdb-key-save-delay  int -INT..INT  0  hidden
+rdb-save-incremental-fsync  bool  yes
+rdbchecksum  bool  yes  immutable
+rdbcompression  bool  yes
+save  save  3600 1 300 100 60 10000
+stop-writes-on-bgsave-error  bool  yes
 
 # Replication
 masterauth  text?  -  sensitive

@@ -64,6 +64,8 @@ def check(client: Client, entry: Entry, args: list[bytes]) -> None:
         refused = effective_flags(client, entry, args) & {"denyoom"}
         if refused or (client.multi is not None and entry.name not in _ALLOWED_WITHOUT_MEMORY):
             raise CommandError(OUT_OF_MEMORY)
+    if not node.persistence.is_plain:
+        node.persistence.check_write(client, entry, args)
     if node.replication.refuses_writes:
         node.replication.check_writes(client, effective_flags(client, entry, args))
     for gate in node.more_gates:
@@ -75,6 +77,7 @@ def check(client: Client, entry: Entry, args: list[bytes]) -> None:
         )
         raise CommandError(message)
     node.replication.check_stale(entry.flags)
+    node.persistence.check_loading(entry)
     if client.is_replica and not entry.flags.isdisjoint({"write", "readonly"}):
         raise CommandError("ERR Replica can't interact with the keyspace")
 
@@ -132,6 +135,7 @@ def node_is_plain(node: Node) -> bool:
         or node.pauses
         or node.asleep
         or node.config.maxmemory
+        or not node.persistence.is_plain
         or node.more_gates
         or node.replication.is_stale
         or node.replication.loading is not None

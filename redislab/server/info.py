@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from redislab.engine.table import Reply, command
 from redislab.server.directive_kinds import format_percent
 from redislab.server.names import VERSION
+from redislab.server.persistence import report as persistence_report
 from redislab.server.replication import report as replication_report
 from redislab.wire.resp import verbatim
 
@@ -116,7 +117,14 @@ def _server(node: Node) -> Fields:
         ("executable", "redislab"),
         ("config_file", node.config.file),
         ("io_threads_active", 0),
+        *_leaving(node),
     ]
+
+
+def _leaving(node: Node) -> Fields:
+    """How long the node still waits for its replicas before it ends, if it does."""
+    left = node.leaving.milliseconds_left
+    return [] if left is None else [("shutdown_in_milliseconds", left)]
 
 
 def _clients(node: Node) -> Fields:
@@ -204,38 +212,7 @@ def _memory(node: Node) -> Fields:
 
 
 def _persistence(node: Node) -> Fields:
-    return [
-        ("loading", 0),
-        ("async_loading", 0),
-        ("current_cow_peak", 0),
-        ("current_cow_size", 0),
-        ("current_cow_size_age", 0),
-        ("current_fork_perc", 0.0),
-        ("current_save_keys_processed", 0),
-        ("current_save_keys_total", 0),
-        ("rdb_changes_since_last_save", node.engine.dirty),
-        ("rdb_bgsave_in_progress", 0),
-        ("rdb_last_save_time", node.last_save),
-        ("rdb_last_bgsave_status", "ok"),
-        ("rdb_last_bgsave_time_sec", -1),
-        ("rdb_current_bgsave_time_sec", -1),
-        ("rdb_saves", 0),
-        ("rdb_last_cow_size", 0),
-        ("rdb_last_load_keys_expired", 0),
-        ("rdb_last_load_keys_loaded", 0),
-        ("aof_enabled", 0),
-        ("aof_rewrite_in_progress", 0),
-        ("aof_rewrite_scheduled", 0),
-        ("aof_last_rewrite_time_sec", -1),
-        ("aof_current_rewrite_time_sec", -1),
-        ("aof_last_bgrewrite_status", "ok"),
-        ("aof_rewrites", 0),
-        ("aof_rewrites_consecutive_failures", 0),
-        ("aof_last_write_status", "ok"),
-        ("aof_last_cow_size", 0),
-        ("module_fork_in_progress", 0),
-        ("module_fork_last_cow_size", 0),
-    ]
+    return persistence_report.fields(node)
 
 
 def _stats(node: Node) -> Fields:

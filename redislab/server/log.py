@@ -42,6 +42,13 @@ class Log:
                 f"{_SIGNS[level]} {message}"
             )
 
+    @property
+    def child(self) -> Log:
+        """The log of what Redis does in a process of its own: saving."""
+        log = Log(self.environment, self.level)
+        log.role = "C"
+        return log
+
     def debug(self, message: str) -> None:
         """Write a line for whoever looks for a bug."""
         self(DEBUG, message)

@@ -18,8 +18,9 @@ from typing import Any, TextIO
 
 from redislab.server.config import Config, StartupExit
 from redislab.server.environment import Environment
+from redislab.server.exits import ExitError
 from redislab.server.files import FileSystem
-from redislab.server.log import WARNING, Log
+from redislab.server.log import Log
 from redislab.server.names import VERSION
 from redislab.server.node import Node
 from redislab.server.shutdown import Signals
@@ -71,18 +72,17 @@ async def _serve(config: Config, sink: Sink) -> int:
     node.log.notice("monotonic clock: POSIX clock_gettime")
     try:
         node.log.notice(f"Running mode=standalone, port={config.port}.")
+        if config.pidfile:
+            _write_pid(config.pidfile, node)
+            node.leaving.before_bye.append(lambda: _remove_pid(config.pidfile, node))
+        Signals(node, asyncio.get_running_loop()).listen()
         await node.start()
     except OSError:
         return 1
-    if config.pidfile:
-        _write_pid(config.pidfile, node)
-    Signals(node, asyncio.get_running_loop()).listen()
+    except ExitError as end:
+        return end.code
     await node.stopped.wait()
-    if config.pidfile:
-        node.log.notice("Removing the pid file.")
-        _remove(config.pidfile)
-    node.log(WARNING, "Redis is now ready to exit, bye bye...")
-    return 0
+    return node.exit_code or 0
 
 
 def _announce(log: Log, config: Config, argv: list[str]) -> None:
@@ -116,7 +116,8 @@ def _write_pid(path: str, node: Node) -> None:
         node.log.warning(f"Failed to write PID file: {failure.strerror}")
 
 
-def _remove(path: str) -> None:
+def _remove_pid(path: str, node: Node) -> None:
+    node.log.notice("Removing the pid file.")
     Path(path).unlink(missing_ok=True)
 
 

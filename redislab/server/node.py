@@ -25,6 +25,7 @@ from redislab.server.cron import Cron
 from redislab.server.environment import Environment
 from redislab.server.events import Events
 from redislab.server.eviction import Eviction
+from redislab.server.exits import ExitError
 from redislab.server.latency import LatencyMonitor
 from redislab.server.limits import Limits
 from redislab.server.listeners import Listeners
@@ -32,11 +33,14 @@ from redislab.server.livesettings import apply_all
 from redislab.server.log import LEVELS, Log
 from redislab.server.monitor import feed, shown
 from redislab.server.names import VERSION
+from redislab.server.outbox import Outbox
+from redislab.server.persistence import Persistence
 from redislab.server.propagation import Propagation
 from redislab.server.pubsub import PubSub
 from redislab.server.replication.replication import Replication
 from redislab.server.scripting import Scripts
 from redislab.server.session import Session
+from redislab.server.shutdown import Leaving
 from redislab.server.slowlog import SlowLog
 from redislab.server.stats import Stats
 from redislab.server.tracking import Tracking
@@ -71,6 +75,7 @@ class Node:
             raises CommandError to refuse it.
         slow_seconds: a command that takes as long is noted by the slow log or the latency monitor.
         stopped: set once the node has stopped, by whatever way. Made by `start`.
+        exit_code: of a node that has ended because it could not go on.
     """
 
     def __init__(self, config: Config, environment: Environment) -> None:
@@ -79,7 +84,6 @@ class Node:
         self.clock = environment.clock
         self.loop_time: Callable[[], float] = environment.clock
         self.random = environment.random
-        self.last_save = int(environment.unix_time())
         self.run_id = f"{self.random.getrandbits(160):040x}"
         self.role, self.mode = "master", "standalone"
         self.engine = Engine(config.databases, self.now_ms, self.random)
@@ -101,10 +105,13 @@ class Node:
         self.latency = LatencyMonitor(self)
         self.propagation = Propagation(self)
         self.replication = Replication(self)
+        self.outbox = Outbox(self)
+        self.persistence = Persistence(self)
         self.eviction = Eviction(self)
         self.limits = Limits(self)
         self.scripts = Scripts(self)
         self.cron = Cron(self)
+        self.leaving = Leaving(self)
         self.listeners = Listeners(self, lambda: Session(self))
         self.clients: dict[int, Client] = {}
         self.current: Client | None = None
@@ -118,11 +125,12 @@ class Node:
         self.pauses: dict[str, tuple[str, float]] = {}
         self._postponed: dict[Client, list[bytes]] = {}
         self.asleep = False
+        self._standing = 0  # how many pieces of work it stands still for
         self._awake_at = self._slept = 0.0
         self._warned_cross_protocol = float("-inf")
         self._handles: dict[asyncio.TimerHandle, None] = {}
         self.stopping = False
-        self.shutting_down: asyncio.Task[None] | None = None
+        self.exit_code: int | None = None
         self.events = Events(self)
         apply_all(self)
         self.refresh()
@@ -130,24 +138,31 @@ class Node:
     # -- life ----------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Listen on the configured addresses.
+        """Listen on the configured addresses, and load the data.
 
         Raises:
             OSError: when an address cannot be had, such as a port in use.
+            ExitError: the data cannot be loaded, or the node was told to end meanwhile.
         """
         self.loop = asyncio.get_running_loop()
         self.loop_time = self.loop.time
         self.started = self.loop.time()
-        self.last_save = int(self.environment.unix_time())
         self.stopped = asyncio.Event()
         await self.listeners.open()
+        self.log.warning("Server initialized")
+        try:
+            await self.persistence.start_up()
+        except ExitError as end:
+            self.die(end.code)
+            raise
         self.cron.start()
         self.replication.start()
         self.log.notice("Ready to accept connections")
 
     async def stop(self) -> None:
-        """Close the listeners and every connection in an orderly way."""
+        """Close the listeners and every connection in an orderly way; nothing is saved."""
         self._end()
+        self.outbox.release()
         for client in list(self.clients.values()):
             if client.session is not None:
                 client.session.transport.close()
@@ -162,8 +177,16 @@ class Node:
                 client.session.transport.abort()
         self.stopped.set()
 
+    def die(self, code: int) -> None:
+        """End at once, as a process does with `exit`: what was not said is not said any more."""
+        if not self.stopping:
+            self.exit_code = code
+            self.outbox.drop()
+            self.abort()
+
     def _end(self) -> None:
         self.stopping = True
+        self.persistence.abandon()
         self.scripts.slow.abandon()
         self.listeners.close()
         self.cron.stop()
@@ -310,6 +333,7 @@ class Node:
         engine = self.engine
         engine.hits = engine.misses = engine.expired_keys = 0
         engine.expired_stale_fraction = 0.0
+        self.persistence.reset_statistics()
         self.bytes_in = self.bytes_out = self.reads = self.writes = 0
 
     def user_lines(self) -> list[bytes]:
@@ -426,8 +450,19 @@ class Node:
         slept, self._slept = self._slept, 0.0
         return slept
 
+    def stand_still(self) -> None:
+        """Serve nobody until `go_on` is called; calls add up."""
+        self._standing += 1
+        self.asleep = True
+        self.refresh()
+
+    def go_on(self) -> None:
+        """The end of what the node stood still for."""
+        self._standing -= 1
+        self._wake()
+
     def _wake(self) -> None:
-        if self.loop_time() + 1e-9 >= self._awake_at:
+        if not self._standing and self.loop_time() + 1e-9 >= self._awake_at:
             self.asleep = False
             self._resume_postponed()
 

@@ -58,6 +58,10 @@ class Propagation:
             self.node.engine.propagating = False
             self.node.engine.on_expired = None
 
+    def recount(self) -> None:
+        """Changes were counted, or taken off the count, that are not to be sent on."""
+        self._dirty = self.node.engine.dirty
+
     def command(self, client: Client, args: list[bytes]) -> None:
         """A command has run."""
         engine = self.node.engine

@@ -299,6 +299,8 @@ class Scripts:
                 raise CommandError(f"ERR The user executing the script {_DENIED[reason]}")
         if running.read_only and (entry.writes or entry.name in gates.MAY_REPLICATE):
             raise CommandError(_READ_ONLY)
+        if not self.node.persistence.is_plain:
+            self.node.persistence.check_write(client, entry, argv)
         self.node.replication.check_writes(running.caller, entry.flags)
         may_grow = running.allows_oom or running.wrote or "denyoom" not in entry.flags
         if running.out_of_memory and not may_grow:

@@ -63,7 +63,11 @@ class Session(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client will send no more: answer what it asked, then close, as Redis does."""
-        return False
+        outbox = self.node.outbox
+        if not outbox.holding:
+            return False
+        outbox.hold_end(self)
+        return True
 
     def data_received(self, data: bytes) -> None:
         """A chunk of requests."""
@@ -161,7 +165,10 @@ class Session(asyncio.Protocol):
             if payload:
                 self.write(payload)
         if self.client is not None and self.client.close_after_reply:
-            self.transport.close()
+            if self.node.outbox.holding:
+                self.node.outbox.hold_end(self)
+            else:
+                self.transport.close()
 
     def send(self, data: bytes) -> None:
         """Send out of turn; among the replies if commands are being run."""
@@ -175,6 +182,9 @@ class Session(asyncio.Protocol):
         node = self.node
         node.bytes_out += len(payload)
         node.writes += 1
+        if node.outbox.holding:
+            node.outbox.hold(self, payload)
+            return
         self.transport.write(payload)
         if self.slow_reader:
             node.check_output(self)
