@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 
 from redislab.labs.base import Lab, Named
 from redislab.labs.router import Router
 from redislab.labs.snapshot import NodeSnapshot
-from redislab.worlds.base import CLIENT, NodeHandle, NodeSpec
+from redislab.wire.resp import bulks
+from redislab.worlds.base import BOTH, CLIENT, NodeHandle, NodeSpec, directions
+
+if TYPE_CHECKING:
+    from redislab.views.display import View
 
 # How long a lab waits for its replicas to have the data when it begins.
 _SYNC_SECONDS = 30.0
+# How finely `write_for` spreads its writes, and over how many keys.
+_STEP_SECONDS = 0.1
+_KEYS_WRITTEN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +56,16 @@ class ReplicationSnapshot:
         nodes: every node, in the order in which they were started.
         master: the name of the node that is the master of the others; empty if there is none.
         followers: every node that says it is a replica.
+        cuts: (from, to) of every cut that the lab has made and not healed.
+        delays: (a, b, seconds one way) of every delay likewise.
     """
 
     time: float
     nodes: tuple[NodeSnapshot, ...]
     master: str
     followers: tuple[Follower, ...]
+    cuts: tuple[tuple[str, str], ...] = ()
+    delays: tuple[tuple[str, str, float], ...] = ()
 
     @property
     def in_sync(self) -> bool:
@@ -136,8 +147,12 @@ class ReplicationLab(Lab):
         if password is not None:
             directives.setdefault("masterauth", password)
         super().__init__(world, seed, password=password, **options)
-        self._router: Router | None = None
         self._directives = directives
+        self._cuts: dict[tuple[str, str], None] = {}
+        self._delays: dict[tuple[str, str], float] = {}
+        self._watch: Any = None
+        self._writers: dict[str, redis.Redis] = {}
+        self._written = 0
         others = world != "redis"
         before: NodeHandle | None = None
         for place in range(replicas + 1):
@@ -203,14 +218,97 @@ class ReplicationLab(Lab):
             self.client(master, **options), [self.client(each, **options) for each in replicas]
         )
 
+    def write_for(
+        self,
+        seconds: float,
+        bytes_per_second: float,
+        *,
+        value_bytes: int = 100,
+        on_step: Callable[[], object] | None = None,
+    ) -> int:
+        """Let time pass while a client writes to the master at a steady rate.
+
+        Args:
+            seconds: how long, on the lab's clock.
+            bytes_per_second: of SET commands as they stand in the replication stream.
+            value_bytes: the size of the values; the keys are `key:00000000` and so on.
+            on_step: called ten times a second.
+
+        Returns:
+            How many keys were written.
+
+        Raises:
+            redis.ConnectionError: the master does not answer.
+            LookupError: there is no master.
+        """
+        master = str(self.master)
+        if master not in self._writers:
+            self._writers[master] = self.client(master)
+        value = b"x" * value_bytes
+        each = len(bulks((b"SET", b"key:%08d" % 0, value)))
+        began, before = self.now, self._written
+        steps = max(1, round(seconds / _STEP_SECONDS))
+        for step in range(1, steps + 1):
+            passed = seconds * step / steps
+            pipeline = self._writers[master].pipeline(transaction=False)
+            for _ in range(before + round(bytes_per_second * passed / each) - self._written):
+                pipeline.set(f"key:{self._written % _KEYS_WRITTEN:08d}", value)
+                self._written += 1
+            pipeline.execute()
+            self.run_for(max(0.0, began + passed - self.now))
+            if on_step is not None:
+                on_step()
+        return self._written - before
+
+    # -- faults ----------------------------------------------------------------------------------
+
+    def cut(self, a: Named, b: Named, direction: str = BOTH) -> None:
+        """Let nothing through between two hosts; a snapshot tells which are cut."""
+        super().cut(a, b, direction)
+        self._cuts |= dict.fromkeys(directions(str(a), str(b), direction))
+
+    def delay(self, a: Named, b: Named, seconds: float, jitter: float = 0.0) -> None:
+        """Add one-way latency between two hosts; a snapshot tells how much."""
+        super().delay(a, b, seconds, jitter)
+        self._delays[str(a), str(b)] = seconds
+
+    def heal(self) -> None:
+        """Undo every cut and every delay."""
+        super().heal()
+        self._cuts.clear()
+        self._delays.clear()
+
     # -- what can be seen ------------------------------------------------------------------------
+
+    def view(self, kind: str = "topology") -> View:
+        """The lab as a picture: live in a notebook, a recording on a page.
+
+        Args:
+            kind: "topology", who follows whom and how far behind; or "backlog", the part of the
+                stream that the master keeps, as a ring with everyone's place on it.
+
+        Raises:
+            ValueError: for another kind.
+        """
+        from redislab.views.replication import ReplicationWatch, replication_view
+
+        if self._watch is None:
+            self._watch = ReplicationWatch(self)
+        return replication_view(self._watch, kind)
 
     def snapshot(self) -> ReplicationSnapshot:
         """What the nodes say of themselves now; a node that does not answer is not `up`."""
         nodes = tuple(self._snapshot_of(handle) for handle in self.nodes.values())
         by_address = {(each.host, each.port): each for each in nodes}
         followers = tuple(_follower(each, by_address) for each in nodes if each.role == "slave")
-        return ReplicationSnapshot(self.now, nodes, _master_of(nodes, followers), followers)
+        return ReplicationSnapshot(
+            self.now,
+            nodes,
+            _master_of(nodes, followers),
+            followers,
+            tuple(self._cuts),
+            tuple((*pair, seconds) for pair, seconds in self._delays.items()),
+        )
 
 
 def _follower(node: NodeSnapshot, by_address: Mapping[tuple[str, int], NodeSnapshot]) -> Follower:

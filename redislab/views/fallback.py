@@ -17,6 +17,8 @@ Fallback = Callable[[Recording], str]
 _KINDS: dict[str, Fallback] = {}
 _HOMES = {
     "server": "redislab.views.server",
+    "replication": "redislab.views.replication",
+    "backlog": "redislab.views.replication",
     "wire": "redislab.views.wire",
     "benchmark": "redislab.views.benchmark",
     "predict": "redislab.views.predictions",
