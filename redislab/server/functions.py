@@ -20,6 +20,8 @@ from redislab.server.lua import Lua, ScriptError
 from redislab.server.luaarguments import number_text
 from redislab.server.monitor import feed
 from redislab.server.scriptflags import FLAGS, keys_and_arguments
+from redislab.wire.rdb import payload
+from redislab.wire.rdb.faults import RdbError
 from redislab.wire.requests import split_words
 from redislab.wire.resp import NULL, OK, array, bulk, bulks, integer, map_, set_, simple
 
@@ -360,6 +362,33 @@ def function_flush(c: Client, args: list[bytes]) -> Reply:
     return OK
 
 
+@command("function|dump")
+def function_dump(c: Client, args: list[bytes]) -> Reply:
+    """FUNCTION DUMP: all libraries, for FUNCTION RESTORE."""
+    return bulk(payload.write_libraries(c.node.scripts.libraries.sources()))
+
+
+@command("function|restore")
+def function_restore(c: Client, args: list[bytes]) -> Reply:
+    """FUNCTION RESTORE payload [FLUSH|APPEND|REPLACE]: add its libraries, all or none."""
+    if len(args) > 4:
+        raise unknown_form(args)
+    policy = _text(args[3]).lower() if len(args) == 4 else "append"
+    if policy not in {"flush", "append", "replace"}:
+        raise CommandError(
+            "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
+        )
+    if not payload.is_sound(args[2]):
+        raise CommandError("ERR DUMP payload version or checksum are wrong")
+    try:
+        sources = payload.read_sources(args[2])
+    except RdbError as damaged:
+        raise CommandError(f"ERR {damaged.reason}") from None
+    c.node.scripts.libraries.join(sources, policy=policy, limited=False)
+    c.engine.dirty += 1
+    return OK
+
+
 @command("function|list")
 def function_list(c: Client, args: list[bytes]) -> Reply:
     """FUNCTION LIST [LIBRARYNAME pattern] [WITHCODE]."""
@@ -456,6 +485,16 @@ _HELP = (
             "lazyfree-lazy-user-flush:\n"
             "* ASYNC: free their memory by and by.\n"
             "* SYNC: free it before the reply."
+        ),
+    ),
+    ("DUMP", "Return all libraries in a form that RESTORE takes."),
+    (
+        "RESTORE <payload> [FLUSH|APPEND|REPLACE]",
+        (
+            "Add the libraries of a payload, all or none of them:\n"
+            "* FLUSH: delete all others first.\n"
+            "* APPEND: not if one of them is there already. This is what is done unless told.\n"
+            "* REPLACE: instead of those with the same names."
         ),
     ),
 )
