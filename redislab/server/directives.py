@@ -78,7 +78,7 @@ FORGOTTEN: Final = frozenset(
 _TABLE = """
 # Listening and connections
 bind  addresses  127.0.0.1 -::1
-bind-source-addr  text?  -  unbuilt
+bind-source-addr  text?  -
 client-output-buffer-limit  buffers  normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60
 client-query-buffer-limit  umemory 1mb..LONG  1gb
 maxclients  uint 1..UINT  10000
