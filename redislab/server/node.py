@@ -148,6 +148,7 @@ class Node:
         self.loop_time = self.loop.time
         self.started = self.loop.time()
         self.stopped = asyncio.Event()
+        self.stand_still()
         await self.listeners.open()
         self.log.warning("Server initialized")
         try:
@@ -155,6 +156,7 @@ class Node:
         except ExitError as end:
             self.die(end.code)
             raise
+        self.go_on()
         self.cron.start()
         self.replication.start()
         self.log.notice("Ready to accept connections")

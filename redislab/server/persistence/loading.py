@@ -50,15 +50,23 @@ class Loading:
         self.total_bytes = self.position = self.used_memory = 0
         self.keys_loaded = self.keys_expired = 0
         self._slice_began = 0.0
+        self._starting = False
 
     # -- the start of a node -----------------------------------------------------------------------
 
     async def start_up(self) -> None:
         """Load what the configuration says, and open the append-only file if there is to be one.
 
+        The node stands still meanwhile, but for the time that data are loaded.
+
         Raises:
             ExitError: that cannot be done.
         """
+        self._starting = True
+        await self._load_and_open()
+        self._starting = False
+
+    async def _load_and_open(self) -> None:
         node = self.node
         self.read_manifest()
         began = node.clock()
@@ -342,10 +350,14 @@ class Loading:
         expires, engine.expires_by_itself = engine.expires_by_itself, False
         propagating, engine.propagating = engine.propagating, False
         self._slice_began = node.clock()
+        if self._starting:
+            node.go_on()
         node.refresh()
         try:
             yield
         finally:
+            if self._starting:
+                node.stand_still()
             self.running = engine.loading = False
             engine.expires_by_itself = expires
             engine.propagating = propagating
