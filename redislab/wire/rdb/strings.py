@@ -1,0 +1,180 @@
+"""Lengths and strings, read and written (`rdbLoadLen`, `rdbSaveRawString` in `src/rdb.c`, 7.0).
+
+A length takes 1, 2, 5 or 9 bytes. A string is a length and that many bytes; or, told by the first
+byte, an integer of 8, 16 or 32 bits whose decimal digits are meant, or a string compressed with
+LZF. What reads returns what it found and where that ends, as `feed.py` has it.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from redislab.wire.rdb.faults import INVALID_LZF, RdbError, unknown_length, unknown_string
+from redislab.wire.rdb.feed import Short
+from redislab.wire.rdb.lzf import decompress
+from redislab.wire.rdb.opcodes import (
+    ENCODED,
+    LENGTH_14_BITS,
+    LENGTH_32_BITS,
+    LENGTH_64_BITS,
+    STRING_INT8,
+    STRING_INT16,
+    STRING_INT32,
+    STRING_LZF,
+)
+
+_LENGTH_32 = Struct(">BI")
+_LENGTH_64 = Struct(">BQ")
+_INTEGER_8 = Struct("<Bb")
+_INTEGER_16 = Struct("<Bh")
+_INTEGER_32 = Struct("<Bi")
+
+# The longest text that can be an integer of 32 bits, and the digits it ends with.
+_INTEGER_TEXT_BYTES = 11
+_NINE = ord("9")
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+def read_fixed(data: bytes, at: int, count: int) -> tuple[bytes, int]:
+    """A number of bytes as they are."""
+    end = at + count
+    found = data[at:end]
+    if len(found) < count:
+        raise Short(at, end)
+    return found, end
+
+
+def read_byte(data: bytes, at: int) -> tuple[int, int]:
+    """One byte, as a number."""
+    return data[at], at + 1
+
+
+def read_length(data: bytes, at: int) -> tuple[int, int]:
+    """A length; one that announces a string written in another way counts as its last six bits."""
+    first = data[at]
+    at += 1
+    if first < LENGTH_14_BITS:
+        return first, at
+    if first < LENGTH_32_BITS:
+        return (first & 0x3F) << 8 | data[at], at + 1
+    if first >= ENCODED:
+        return first & 0x3F, at
+    if first > LENGTH_64_BITS:
+        raise unknown_length(at)
+    number, end = read_fixed(data, at, 4 if first == LENGTH_32_BITS else 8)
+    return int.from_bytes(number, "big"), end
+
+
+def read_string(data: bytes, at: int) -> tuple[bytes, int]:
+    """A string, however it is written."""
+    first = data[at]
+    if first < LENGTH_14_BITS:
+        at += 1
+        end = at + first
+    elif first < LENGTH_32_BITS:
+        end = ((first & 0x3F) << 8 | data[at + 1]) + at + 2
+        at += 2
+    elif first < ENCODED:
+        length, at = read_length(data, at)
+        end = at + length
+    else:
+        return _read_encoded(data, at, first)
+    if end > len(data):
+        raise Short(at, end)
+    return data[at:end], end
+
+
+def read_strings(data: bytes, at: int, count: int, found: list[bytes]) -> tuple[Short | None, int]:
+    """Add up to `count` strings to a list.
+
+    Returns:
+        Why there are fewer, or None if there are not; and where the last one ends.
+    """
+    size = len(data)
+    add = found.append
+    try:
+        for _ in range(count):
+            first = data[at]
+            if first < LENGTH_14_BITS:
+                begin = at + 1
+                end = begin + first
+            elif first < LENGTH_32_BITS:
+                begin = at + 2
+                end = begin + ((first & 0x3F) << 8 | data[at + 1])
+            else:
+                string, at = read_string(data, at)
+                add(string)
+                continue
+            if end > size:
+                return Short(begin, end), at
+            add(data[begin:end])
+            at = end
+    except IndexError:
+        return Short(size, size + 1), at
+    except Short as short:
+        return short, at
+    return None, at
+
+
+def _read_encoded(data: bytes, at: int, first: int) -> tuple[bytes, int]:
+    at += 1
+    if first == STRING_LZF:
+        compressed, at = read_length(data, at)
+        length, at = read_length(data, at)
+        packed, at = read_fixed(data, at, compressed)
+        string = decompress(packed, length)
+        if string is None:
+            raise RdbError(INVALID_LZF, at=at)
+        return string, at
+    if first > STRING_LZF:
+        raise unknown_string(first & 0x3F, at)
+    digits, at = read_fixed(data, at, 1 << (first & 3))
+    return b"%d" % int.from_bytes(digits, "little", signed=True), at
+
+
+# -- writing ------------------------------------------------------------------------------------
+
+
+def length(number: int) -> bytes:
+    """A length, or any number below 2**64."""
+    if number < 1 << 6:
+        return _SHORT_LENGTHS[number]
+    if number < 1 << 14:
+        return bytes((LENGTH_14_BITS | number >> 8, number & 0xFF))
+    if number < 1 << 32:
+        return _LENGTH_32.pack(LENGTH_32_BITS, number)
+    return _LENGTH_64.pack(LENGTH_64_BITS, number)
+
+
+def string(text: bytes) -> bytes:
+    """A string: as an integer where it is one of 32 bits at most, else as it is."""
+    size = len(text)
+    if size <= _INTEGER_TEXT_BYTES and size and text[-1] <= _NINE:
+        written = _integer(text)
+        if written:
+            return written
+    if size < 1 << 6:
+        return _SHORT_LENGTHS[size] + text
+    return length(size) + text
+
+
+def _integer(text: bytes) -> bytes:
+    """A text as an integer, or nothing if it is not exactly how one is spelled."""
+    try:
+        number = int(text)
+    except ValueError:
+        return b""
+    if b"%d" % number != text:
+        return b""
+    if -(1 << 7) <= number < 1 << 7:
+        return _INTEGER_8.pack(STRING_INT8, number)
+    if -(1 << 15) <= number < 1 << 15:
+        return _INTEGER_16.pack(STRING_INT16, number)
+    if -(1 << 31) <= number < 1 << 31:
+        return _INTEGER_32.pack(STRING_INT32, number)
+    return b""
+
+
+_SHORT_LENGTHS = tuple(bytes((number,)) for number in range(1 << 6))
