@@ -243,9 +243,9 @@ class Node:
         if self.engine.on_flushed is not None:
             self.engine.on_flushed()
         for mine, theirs in zip(self.engine.databases, other.databases, strict=True):
+            remembers_uses = mine.accessed is not None
             mine.swap(theirs)
-            if mine.accessed is not None:
-                mine.accessed = {}
+            mine.accessed = {} if remembers_uses else None
         self.events.follow_databases()
         self.stats.forget_dataset()
 
@@ -259,10 +259,11 @@ class Node:
         }
 
     def unblock_for_role_change(self, error: bytes) -> None:
-        """Who waits for data here would wait for ever: the node takes no writes of its own now."""
+        """The node follows another one now: whoever waits is told so, and let go."""
         for client in list(self.blocking.requests):
-            if client.blocked is not None and client.blocked.keys:
+            if not client.postponed and client is not self.scripts.slow.client:
                 self.blocking.release(client, error)
+                client.close_soon()
 
     def close(self, client: Client) -> None:
         """End a client's connection now; what was not sent yet is lost."""
@@ -483,3 +484,4 @@ class Node:
             if client.session is not None:
                 client.session.pending.insert(0, args)
                 self.loop.call_soon(client.session.resume)
+        self.replication.resume()
