@@ -14,6 +14,7 @@ the authority.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import chain
 from typing import Final
 
@@ -38,6 +39,10 @@ _PLAIN_INLINE = re.compile(rb"(?:[\w :.,/@=+\-]*+\r?\n)++").fullmatch
 _EMPTY_STATUS = b"+\r\n"
 _HEX = b"0123456789abcdefABCDEF"
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
+
+
+# The system hands over no more than so much at a time, or somewhat more.
+_LARGE_CHUNK = 16 * 1024
 
 
 class ProtocolError(Exception):
@@ -97,8 +102,15 @@ class RequestParser:
             ProtocolError: at the first malformed byte. Commands completed before it in the same
                 chunk are in the exception's `args[1]`; the parser must not be used again.
         """
-        if self._buffer or self._missing or self.restricted:
+        if self.restricted:
             return self._feed_slowly(data)
+        begun: list[list[bytes]] = []
+        if self._buffer or self._missing:
+            begun, data = self._finish_command(data)
+        return _more(begun, self._feed_fresh, data) if data else begun
+
+    def _feed_fresh(self, data: bytes) -> list[list[bytes]]:
+        """`feed` where no command is under way."""
         if data[:1] != b"*":
             if _PLAIN_INLINE(data):
                 return [words for line in data.splitlines() if (words := line.split())]
@@ -106,7 +118,28 @@ class RequestParser:
             commands = self._feed_reader(data)
             if commands is not None:
                 return commands
+            # A large pipeline comes in chunks that end inside a command: read what is before it.
+            end = data.rfind(b"\r\n*") + 2
+            if len(data) >= _LARGE_CHUNK and end > 1:
+                commands = self._feed_reader(data[:end])
+                if commands is not None:
+                    return _more(commands, self._feed_slowly, data[end:])
         return self._feed_slowly(data)
+
+    def _finish_command(self, data: bytes) -> tuple[list[list[bytes]], bytes]:
+        """Go on with the command under way: it, once it is complete, and what follows it then."""
+        self._buffer += data
+        try:
+            command = self._next()
+        except ProtocolError as broken:
+            raise ProtocolError(broken.args[0], []) from None
+        if command is None:
+            self._cut += self._position
+            del self._buffer[: self._position]
+            self._position = 0
+            return [], b""
+        self._cut = 0
+        return [command] if command else [], self.take_rest()
 
     def _feed_slowly(self, data: bytes) -> list[list[bytes]]:
         """`feed` by the parser of this file."""
@@ -262,6 +295,16 @@ class RequestParser:
             raise ProtocolError("Protocol error: unbalanced quotes in request")
         self._position = end + 1
         return words
+
+
+def _more(
+    commands: list[list[bytes]], feed: Callable[[bytes], list[list[bytes]]], data: bytes
+) -> list[list[bytes]]:
+    """Commands, and those that come after them; a protocol error there brings both."""
+    try:
+        return commands + feed(data)
+    except ProtocolError as broken:
+        raise ProtocolError(broken.args[0], commands + broken.args[1]) from None
 
 
 def parse_length(digits: bytes) -> int | None:

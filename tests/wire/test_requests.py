@@ -60,6 +60,37 @@ def test_pieces_and_parsers_make_no_difference(seed):
     assert outcome(RequestParser(), [data[i : i + 1] for i in range(len(data))]) == expected
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_large_pipeline_in_pieces(seed):
+    random = Random(seed)
+    commands = [
+        [random_word(random) if random.random() < 0.02 else b"x" * random.randrange(60)] * 3
+        for _ in range(2000)
+    ]
+    data = b"".join(encoded(*words) for words in commands)
+    end = b"*1\r\n+PING\r\n" if seed % 2 else b""
+    message = "Protocol error: expected '$', got '+'" if seed % 2 else ""
+    pieces, rest = [], data + end
+    while rest:
+        size = random.choice([1, 100, 16_384, 65_536])
+        pieces, rest = [*pieces, rest[:size]], rest[size:]
+    assert outcome(RequestParser(), pieces) == (commands, message)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_it_counts_the_bytes_of_what_is_not_whole(seed):
+    random = Random(seed)
+    commands = [[random_word(random)] * random.randrange(1, 4) for _ in range(50)]
+    data = b"".join(encoded(*words) for words in commands)
+    parser, fed, whole = RequestParser(), 0, 0
+    while fed < len(data):
+        piece = data[fed : fed + random.randrange(1, 400)]
+        fed += len(piece)
+        whole += sum(len(encoded(*words)) for words in parser.feed(piece))
+        assert parser.unfinished == fed - whole
+    assert parser.unfinished == 0
+
+
 # Other RESP types in the place of bulk strings, with payloads that make up for the signs they lack.
 CRAFTED = [
     b"*2\r\n+a\r\n$4\r\n\r\n$x\r\n",
