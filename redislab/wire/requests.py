@@ -60,8 +60,8 @@ class RequestParser:
     __slots__ = (
         "_arguments",
         "_buffer",
-        "_cut",
         "_bulk",
+        "_cut",
         "_held",
         "_missing",
         "_position",
