@@ -70,6 +70,8 @@ class Engine:
         self.loading = False
         # While a master's stream is applied, a key is there until the master deletes it.
         self.obeys_master = False
+        # A replica that clients may write to: their commands must not find what has expired.
+        self.is_writable_replica = False
         # Told of a change: (database, event, key). Set by the server while somebody listens.
         self.observers: list[Callable[[Keyspace, bytes, bytes], None]] = []
         # Told, as observers are, of changes that touch no watched key (`Keyspace.announce`).
@@ -147,8 +149,11 @@ class Keyspace:
 
     def lookup(self, key: bytes) -> Any:
         """The value of a key, or None. Use it to write, or where no statistics are kept."""
-        if key in self.expires and self.expire_if_due(key):
+        if key in self.expires and self.expire_if_due(key, to_write=True):
             return None
+        return self._used(key)
+
+    def _used(self, key: bytes) -> Any:
         value = self.values.get(key)
         if self.accessed is not None and value is not None:
             self.accessed[key] = self.engine.uses.used(self.accessed.get(key))
@@ -187,7 +192,8 @@ class Keyspace:
 
     def lookup_read(self, key: bytes) -> Any:
         """The value of a key, or None, counted as a hit or a miss in `INFO stats`."""
-        value = self.lookup(key)
+        is_gone = key in self.expires and self.expire_if_due(key)
+        value = None if is_gone else self._used(key)
         if value is None:
             self.missed(key)
         else:
@@ -245,7 +251,7 @@ class Keyspace:
         served if it is new. As in Redis they are not where it replaces another value, one of a
         type they cannot use.
         """
-        self.expire_if_due(key)
+        self.expire_if_due(key, to_write=True)
         if key in self.awaited and key not in self.values:
             self.signal_ready(key)
         self.values[key] = value
@@ -374,14 +380,20 @@ class Keyspace:
         """Let an existing key expire at a time in milliseconds since the epoch."""
         self.expires[key] = at_ms
 
-    def expire_if_due(self, key: bytes) -> bool:
-        """Whether the key's time has come; it is removed then, except on a replica."""
+    def expire_if_due(self, key: bytes, *, to_write: bool = False) -> bool:
+        """Whether the key's time has come; it is removed then, except on a replica.
+
+        A replica that clients may write to removes it as well where one is about to (`to_write`).
+        """
         at = self.expires.get(key)
-        if at is None or at >= self.engine.now_ms() or self.engine.loading:
+        engine = self.engine
+        if at is None or at >= engine.now_ms() or engine.loading:
             return False
-        if self.engine.expires_by_itself:
+        if engine.obeys_master:
+            return False
+        if engine.expires_by_itself or (to_write and engine.is_writable_replica):
             self.remove_expired(key)
-        return not self.engine.obeys_master
+        return True
 
     def remove_expired(self, key: bytes) -> None:
         """Remove a key whose time has come, and tell everybody."""

@@ -6,6 +6,7 @@ buffers are those of our own buffers: we keep no spare room, so `qbuf-free` is 0
 
 from __future__ import annotations
 
+from asyncio import Transport
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,10 @@ def describe(client: Client) -> str:
     if session is not None:
         held = session.parser.buffered + session.pending_bytes
         waiting_out = session.transport.get_write_buffer_size()
-        fd = _descriptor(client)
+        fd = _descriptor(session.transport)
+    elif client.is_master:
+        replicaside = client.node.replication.replicaside
+        held, fd = replicaside.unapplied_bytes, _descriptor(replicaside.transport)
     if client.multi is not None:
         queued = sum(len(word) for _, words in client.multi for word in words)
     arguments = client.node.current_argument_bytes if client is client.node.current else 0
@@ -109,7 +113,7 @@ def describe(client: Client) -> str:
         "tot-mem": held + queued + arguments + waiting_out + 1024,
         "events": "rw" if waiting_out else "r",
         "cmd": "NULL" if client.executing is None else client.executing.name,
-        "user": client.user.name.decode("utf-8", "surrogateescape"),
+        "user": "(superuser)" if client.is_master else _decode(client.user.name),
         "redir": -1 if tracker is None else tracker.redirect,
         "resp": client.resp,
     }
@@ -136,10 +140,9 @@ def _flags(client: Client) -> str:
     return "".join(letter for letter, holds in marks if holds) or "N"
 
 
-def _descriptor(client: Client) -> int:
+def _descriptor(transport: Transport | None) -> int:
     """The connection's file descriptor; -1 where there is none, as in a simulation."""
-    assert client.session is not None
-    socket = client.session.transport.get_extra_info("socket")
+    socket = None if transport is None else transport.get_extra_info("socket")
     return -1 if socket is None else int(socket.fileno())
 
 
@@ -254,7 +257,7 @@ def _filter(c: Client, option: bytes, value: bytes) -> Callable[[Client], bool]:
         if user is None:
             message = f"ERR No such user '{text}'"
             raise CommandError(message)
-        return lambda client: client.user is user
+        return lambda client: client.user is user and not client.is_master
     raise syntax_error()
 
 
@@ -312,13 +315,20 @@ def client_unblock(c: Client, args: list[bytes]) -> Reply:
     if way not in {b"timeout", b"error"}:
         raise CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
     target = c.node.clients.get(integer_argument(args[2]))
-    if target is None or target.blocked is None or target.postponed or not target.blocked.keys:
+    if target is None or target.blocked is None or target.postponed:
+        return ZERO
+    waits = c.node.replication.waits
+    if not target.blocked.keys and target not in waits.waiting:
         return ZERO
     if way == b"timeout":
-        c.node.blocking.release(target, target.blocked.on_timeout)
+        if target in waits.waiting:
+            waits.time_out(target)
+        else:
+            c.node.blocking.release(target, target.blocked.on_timeout)
     else:
         message = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
         c.node.count_error(message)
+        waits.forget(target)
         c.node.blocking.release(target, error(message))
     return ONE
 
@@ -337,6 +347,10 @@ def client_no_evict(c: Client, args: list[bytes]) -> Reply:
 def client_help(c: Client, args: list[bytes]) -> Reply:
     """CLIENT HELP."""
     return help_reply("CLIENT", _HELP)
+
+
+def _decode(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
 
 
 def _encode(text: str) -> bytes:

@@ -138,7 +138,7 @@ def node_is_plain(node: Node) -> bool:
         or not node.persistence.is_plain
         or node.more_gates
         or node.replication.is_stale
-        or node.replication.loading is not None
+        or node.replication.replicaside.loading
     )
 
 

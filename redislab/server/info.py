@@ -132,7 +132,7 @@ def _clients(node: Node) -> Fields:
     received = [each.parser.buffered + each.pending_bytes for each in sessions]
     unread = [each.transport.get_write_buffer_size() for each in sessions]
     return [
-        ("connected_clients", len(node.clients)),
+        ("connected_clients", len(node.clients) - len(node.replication.masterside.replicas)),
         ("cluster_connections", 0),
         ("maxclients", node.config.maxclients),
         ("client_recent_max_input_buffer", max(received, default=0)),
@@ -223,7 +223,7 @@ def _stats(node: Node) -> Fields:
         ("total_connections_received", stats.connections),
         ("total_commands_processed", stats.commands),
         ("instantaneous_ops_per_sec", int(stats.operations.per_second)),
-        ("total_net_input_bytes", node.bytes_in),
+        ("total_net_input_bytes", node.bytes_in + node.replication.replicaside.bytes_in),
         ("total_net_output_bytes", node.bytes_out),
         ("total_net_repl_input_bytes", node.replication.replicaside.bytes_in),
         ("total_net_repl_output_bytes", masterside.bytes_out),
@@ -261,7 +261,7 @@ def _stats(node: Node) -> Fields:
         ("tracking_total_keys", len(tracking.readers)),
         ("tracking_total_items", tracking.items),
         ("tracking_total_prefixes", tracking.prefixes),
-        ("unexpected_error_replies", 0),
+        ("unexpected_error_replies", node.replication.replicaside.errors),
         ("total_error_replies", stats.error_replies),
         ("dump_payload_sanitizations", 0),
         ("total_reads_processed", node.reads),

@@ -40,7 +40,7 @@ def monitor(c: Client, args: list[bytes]) -> Reply:
 def feed(node: Node, client: Client, args: Sequence[bytes]) -> None:
     """Show a command to all who monitor."""
     seconds = node.environment.unix_time()
-    if client.session is None:
+    if client.in_script:
         source = "lua"
     elif client.unix_socket:
         source = f"unix:{node.config.unixsocket}"

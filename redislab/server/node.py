@@ -412,12 +412,13 @@ class Node:
             mode = "all" if "all" in {mode, before[0]} else mode
             ends = max(ends, before[1])
         self.pauses[why] = mode, ends
-        self.refresh()
+        self.replication.follow_state()
         self.call_later(ends - self.loop_time(), self._check_pauses)
 
     def unpause(self, why: str = "client") -> None:
         """End a pause."""
         if self.pauses.pop(why, None) is not None:
+            self.replication.follow_state()
             self._resume_postponed()
 
     def pause_mode(self) -> str:
@@ -434,6 +435,7 @@ class Node:
         for why in over:
             del self.pauses[why]
         if over:
+            self.replication.follow_state()
             self._resume_postponed()
 
     def sleep(self, seconds: float) -> None:

@@ -265,6 +265,7 @@ class SlowScripts:
             node.blocking.release(client, reply)
         if node.engine.ready:
             node.blocking.serve_ready()
+        node.replication.resume()
 
     def _note(self, client: Client) -> None:
         """Count the time since the script was found to be slow, and note the slow command."""

@@ -21,14 +21,14 @@ def fields(node: Node) -> Fields:
     """The fields of the section, in Redis's order."""
     persistence = node.persistence
     saving, aof, rewriting = persistence.saving, persistence.aof, persistence.rewriting
-    loading = persistence.loading
+    loading, transfers = persistence.loading, node.replication.masterside.transfers
     now = int(node.environment.unix_time())
     image = saving.image or rewriting.image
     total = image.keys_total if image is not None else 0
     done = image.keys_done if image is not None else 0
     found: Fields = [
-        ("loading", loading.running or node.replication.loading is not None),
-        ("async_loading", 0),
+        ("loading", loading.running or node.replication.replicaside.loading == "sync"),
+        ("async_loading", node.replication.replicaside.loading == "async"),
         ("current_cow_peak", image.copied_bytes if image is not None else 0),
         ("current_cow_size", image.copied_bytes if image is not None else 0),
         ("current_cow_size_age", 0),
@@ -36,7 +36,7 @@ def fields(node: Node) -> Fields:
         ("current_save_keys_processed", done),
         ("current_save_keys_total", total),
         ("rdb_changes_since_last_save", node.engine.dirty),
-        ("rdb_bgsave_in_progress", saving.running),
+        ("rdb_bgsave_in_progress", saving.running or transfers.target != ""),
         ("rdb_last_save_time", saving.last_save),
         ("rdb_last_bgsave_status", "ok" if saving.last_ok else "err"),
         ("rdb_last_bgsave_time_sec", saving.last_seconds),

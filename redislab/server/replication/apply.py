@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from redislab.engine.errors import CommandError
 from redislab.server.client import Client
 from redislab.server.dispatch import execute, find
+from redislab.server.monitor import represent
 from redislab.server.replication.stream import encoded_size
 from redislab.wire.requests import ProtocolError, RequestParser
 
@@ -26,10 +27,35 @@ _CRITICAL = (
     "== CRITICAL == This replica is sending an error to its master: '{}' after processing the "
     "command '{}'"
 )
+_INLINE = (
+    "WARNING: Receiving inline protocol from master, master stream corruption? Closing the master "
+    "connection and discarding the cached master."
+)
+_DESYNC = "Master using the inline protocol. Desync?"
+_ERROR_MAX = 4096
+_SHOWN_BYTES = 256
+
+
+class StreamParser(RequestParser):
+    """Reads a master's stream, in which there are no commands in one line, only empty lines."""
+
+    def feed(self, data: bytes) -> list[list[bytes]]:
+        """See `RequestParser.feed`."""
+        if data[:1] != b"*" and not self.unfinished:
+            return self._feed_slowly(data)
+        return super().feed(data)
+
+    def _next_inline(self) -> list[bytes] | None:
+        words = super()._next_inline()
+        if words:
+            raise ProtocolError(_DESYNC)
+        return words
 
 
 class Applier:
-    """Applies one stream.
+    """A master as a client, whose commands are applied.
+
+    It outlives its link: who goes on with the stream is in the database that he was in.
 
     Args:
         node: the replica.
@@ -41,20 +67,35 @@ class Applier:
         self.node = node
         self.side = side
         self.client = Client(node, node.next_client_id(), None)
-        self.client.is_master = True
+        self.client.is_master = self.client.authenticated = True
         self.client.db = node.engine.databases[database]
-        self.parser = RequestParser()
+        self._start_reading()
+
+    def _start_reading(self) -> None:
+        self.parser = StreamParser()
         # What came and is not passed on yet: it ends inside a command or a transaction.
         self._raw = bytearray()
         self._transaction: list[tuple[Entry, list[bytes]]] | None = None
         self._transaction_bytes = 0
+
+    def connect(self) -> None:
+        """There is a link: the client is one of the node's."""
+        self._start_reading()
+        self.client.last_used = self.node.loop_time()
+        self.node.clients[self.client.id] = self.client
+
+    def disconnect(self) -> None:
+        """The link is gone: what was not applied is forgotten."""
+        self._start_reading()
+        self.node.watches.forget(self.client)
+        self.node.clients.pop(self.client.id, None)
 
     def take(self, data: bytes, acknowledge: Callable[[int], None]) -> str:
         """Apply the commands that a piece of the stream completes.
 
         Args:
             data: the piece.
-            acknowledge: called with an offset when the master asks for it.
+            acknowledge: called with an offset whenever the master asks for it.
 
         Returns:
             What was wrong with the protocol; empty if nothing was.
@@ -65,21 +106,28 @@ class Applier:
         except ProtocolError as broken:
             wrong, commands = broken.args
         self._raw += data
-        asked_at = -1
+        before = self._transaction_bytes
+        self.client.last_used = self.node.loop_time()
+        asked: list[int] = []
         engine = self.node.engine
         engine.obeys_master = True
         try:
             for position, args in enumerate(commands):
-                if len(args) == 3 and args[0].lower() == b"replconf":
+                if args[0].lower() == b"replconf":
                     # The bytes of the question itself are not in the answer.
-                    asked_at = sum(map(encoded_size, commands[position:]))
+                    asked.append(sum(map(encoded_size, commands[position:])))
                 else:
                     self._run(args)
         finally:
             engine.obeys_master = False
-        self._pass_on()
-        if asked_at >= 0:
-            acknowledge(self.side.history.offset - asked_at)
+        if wrong:
+            self._pass_on(before + sum(map(encoded_size, commands)))
+        else:
+            self._pass_on(len(self._raw) - self.parser.unfinished)
+        for size in asked:
+            acknowledge(self.side.history.offset + self._transaction_bytes - size)
+        if wrong == _DESYNC:
+            self.node.log.warning(_INLINE)
         return wrong
 
     @property
@@ -87,14 +135,9 @@ class Applier:
         """How many bytes have come that are not applied."""
         return len(self._raw)
 
-    def abandon(self) -> None:
-        """The link is gone: what was not applied is forgotten."""
-        self._transaction = None
-        self.node.watches.forget(self.client)
-
-    def _pass_on(self) -> None:
-        """Hand on what was applied, to the byte."""
-        applied = len(self._raw) - self.parser.unfinished - self._transaction_bytes
+    def _pass_on(self, whole: int) -> None:
+        """Hand on what was applied, to the byte, of what has come in whole commands."""
+        applied = whole - self._transaction_bytes
         if applied > 0:
             self.side.feed_bytes(bytes(memoryview(self._raw)[:applied]))
             del self._raw[:applied]
@@ -105,8 +148,10 @@ class Applier:
             entry = find(client, args)
         except CommandError as refused:
             self._tell(refused.message, args)
+            if self._transaction is not None:
+                self._transaction_bytes += encoded_size(args)
             return
-        if entry.name == "multi":
+        if entry.name == "multi" and self._transaction is None:
             self._transaction = []
             self._transaction_bytes = encoded_size(args)
             return
@@ -119,10 +164,12 @@ class Applier:
             self._transaction_bytes = 0
             client.deny_blocking = client.in_exec = True
             node.begin_transaction()
-            for each, words in together:
-                self._execute(each, words)
-            client.deny_blocking = client.in_exec = False
-            node.end_transaction()
+            try:
+                for each, words in together:
+                    self._execute(each, words)
+            finally:
+                client.deny_blocking = client.in_exec = False
+                node.end_transaction()
         else:
             self._execute(entry, args)
         if node.engine.ready:
@@ -132,9 +179,20 @@ class Applier:
         client = self.client
         client.executing = entry
         reply = execute(client, entry, args)
-        if isinstance(reply, bytes) and reply.startswith(b"-"):
+        if not isinstance(reply, bytes):
+            # Nobody waits here: no master sends what could.
+            self._tell("ERR a command that waits is not applied", args)
+        elif reply.startswith(b"-"):
             self._tell(reply[1:].rstrip().decode("utf-8", "replace"), args)
 
     def _tell(self, error: str, args: list[bytes]) -> None:
-        name = args[0].decode("utf-8", "replace").lower()
-        self.node.log.warning(_CRITICAL.format(error, name))
+        """The master has sent a command that fails here, though it did not fail there."""
+        self.node.replication.replicaside.errors += 1
+        executing = self.client.executing
+        name = args[0].decode("utf-8", "replace").lower() if executing is None else executing.name
+        log = self.node.log
+        log.warning(_CRITICAL.format(error[:_ERROR_MAX], name))
+        backlog = self.side.backlog
+        if backlog is not None and len(backlog):
+            latest = represent(backlog.latest(_SHOWN_BYTES))
+            log.warning(f"Latest backlog is: '{latest}'")

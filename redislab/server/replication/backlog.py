@@ -10,6 +10,8 @@ same.
 
 from __future__ import annotations
 
+BACKLOG_SIZE_MIN = 16 * 1024  # the least that `repl-backlog-size` can be set to
+
 
 class Backlog:
     """The last bytes of a stream.
@@ -68,3 +70,7 @@ class Backlog:
         if not self.has(offset):
             raise ValueError(f"offset {offset} is not in {self.first}..{self.end}")
         return bytes(memoryview(self._data)[offset - self.first :])
+
+    def latest(self, size: int) -> bytes:
+        """The last bytes, as many as there are up to `size`."""
+        return bytes(memoryview(self._data)[-size:])

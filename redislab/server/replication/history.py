@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from random import Random
 
 NO_ID = "0" * 40
+# No stream is longer: what is sent in a thousand years at a gigabyte a second.
+OFFSET_MAX = 2**62
 
 
 def new_id(random: Random) -> str:
@@ -71,11 +73,12 @@ class History:
             asked: the offset of the next byte it wants.
             replica: its address, for the log.
         """
+        asked_id = asked_id.lower() if len(asked_id) == len(NO_ID) else asked_id
         if asked_id == self.id or (asked_id == self.second_id and asked <= self.second_offset):
             return None
-        if asked_id == "?":
+        if asked_id.startswith("?"):
             return f"Full resync requested by replica {replica}"
-        if asked_id in {self.id, self.second_id}:
+        if asked_id == self.second_id:
             reason = (
                 f"Requested offset for second ID was {asked}, but I can reply "
                 f"up to {self.second_offset}"

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from redislab.server.replication.backlog import Backlog
+from redislab.server.propagation import REPLICAS
+from redislab.server.replication.backlog import BACKLOG_SIZE_MIN, Backlog
 from redislab.server.replication.replica import Replica, State
 from redislab.server.replication.stream import GETACK, PING, Encoder, Unit
 from redislab.server.replication.transfer import Transfers
@@ -53,7 +54,7 @@ class MasterSide:
         self.bytes_out = 0
         self.good_replicas = 0
         self._pending: list[bytes] = []
-        self._pinged = 0.0
+        self._ticks = 0
         self._alone_since = 0.0
         self.node.config.on_change("repl-backlog-size", self._resize_backlog)
 
@@ -81,33 +82,32 @@ class MasterSide:
             return
         data = pending[0] if len(pending) == 1 else b"".join(pending)
         for replica in list(self.replicas.values()):
-            if replica.state is State.ONLINE and replica.streaming:
+            if replica.only_rdb or replica.state is State.WAIT_START:
+                continue
+            if replica.streaming:
                 self.bytes_out += len(data)
                 replica.session.write(data)
-            elif replica.state is not State.WAIT_START:
+            else:
                 replica.hold(data)
                 self.node.limits.check_output(replica.session)
 
     def create_backlog(self) -> None:
         """Begin to keep the stream, from here on."""
-        if self.backlog is not None:
-            return
-        self.backlog = Backlog(self.node.config.repl_backlog_size, self.history.offset + 1)
-        if not self.replication.is_replica:
-            self.node.propagation.add(self.feed)
+        if self.backlog is None:
+            self.backlog = Backlog(self.node.config.repl_backlog_size, self.history.offset + 1)
+            self.start_feeding()
 
     def free_backlog(self) -> None:
         """Keep the stream no longer."""
-        if self.backlog is None:
-            return
         self.flush()
         self.backlog = None
         self.stop_feeding()
 
     def start_feeding(self) -> None:
-        """The node is a master now: what it runs is its stream."""
-        if self.backlog is not None and self.feed not in self.node.propagation.sinks:
-            self.node.propagation.add(self.feed)
+        """What a master runs is its stream; a replica passes on that of its own master."""
+        wanted = self.backlog is not None and not self.replication.is_replica
+        if wanted and self.feed not in self.node.propagation.sinks:
+            self.node.propagation.add(self.feed, REPLICAS)
 
     def stop_feeding(self) -> None:
         """The node is a replica now, or nobody listens: what it runs is sent to nobody."""
@@ -116,18 +116,46 @@ class MasterSide:
 
     # -- synchronization -------------------------------------------------------------------------
 
-    def synchronize(self, client: Client, asked_id: str, asked: int, *, old: bool) -> bytes:
-        """PSYNC, or SYNC where `old`: the reply, which may end in a part of the stream."""
-        replica = self.record_of(client)
+    def try_to_continue(self, replica: Replica, asked_id: str, asked: int) -> bytes | None:
+        """The reply to a PSYNC that needs no data set, the stream after it; None if it does.
+
+        Args:
+            replica: who asks.
+            asked_id: the replication ID that it knows; "?" for none.
+            asked: the offset of the next byte that it wants.
+        """
         self.flush()
-        self.node.log.notice(f"Replica {replica.address} asks for synchronization")
-        if not old:
-            reply = self._continue(replica, asked_id, asked)
-            if reply is not None:
-                return reply
-            if asked_id != "?":
-                self.refused_partial_syncs += 1
-        replica.psync = not old
+        log, backlog = self.node.log, self.backlog
+        refusal = self.history.refusal(asked_id, asked, replica.address)
+        if refusal is not None:
+            log.notice(refusal)
+        elif backlog is None or not backlog.has(asked):
+            log.notice(_NO_BACKLOG.format(replica.address, asked))
+            if asked > self.history.offset:
+                log.warning(_AHEAD.format(replica.address))
+        else:
+            return self._continue(replica, backlog, asked)
+        if not asked_id.startswith("?"):
+            self.refused_partial_syncs += 1
+        return None
+
+    def _continue(self, replica: Replica, backlog: Backlog, asked: int) -> bytes:
+        self._admit(replica, State.ONLINE)
+        replica.streaming = True
+        rest = backlog.since(asked)
+        self.partial_syncs += 1
+        self.bytes_out += len(rest)
+        self.node.log.notice(
+            f"Partial resynchronization request from {replica.address} accepted. Sending "
+            f"{len(rest)} bytes of backlog starting from offset {asked}."
+        )
+        self.count_good_replicas()
+        answer = f"CONTINUE {self.history.id}" if replica.knows_psync2 else "CONTINUE"
+        return simple(answer.encode()) + rest
+
+    def synchronize_fully(self, replica: Replica) -> None:
+        """A replica needs the data set."""
+        self.flush()
         self.full_syncs += 1
         self._admit(replica, State.WAIT_START)
         if len(self.replicas) == 1 and self.backlog is None:
@@ -139,33 +167,6 @@ class MasterSide:
                 f"'{self.history.second_id}'"
             )
         self.transfers.admit(replica)
-        return b""
-
-    def _continue(self, replica: Replica, asked_id: str, asked: int) -> bytes | None:
-        """The reply to a PSYNC that needs no data set; None if it does."""
-        log, backlog = self.node.log, self.backlog
-        refusal = self.history.refusal(asked_id, asked, replica.address)
-        if refusal is not None:
-            log.notice(refusal)
-            return None
-        if backlog is None or not backlog.has(asked):
-            log.notice(_NO_BACKLOG.format(replica.address, asked))
-            if backlog is not None and asked > backlog.end:
-                log.warning(_AHEAD.format(replica.address))
-            return None
-        self._admit(replica, State.ONLINE)
-        replica.streaming = True
-        replica.acked_at = self.node.loop_time()
-        rest = backlog.since(asked)
-        self.partial_syncs += 1
-        self.bytes_out += len(rest)
-        log.notice(
-            f"Partial resynchronization request from {replica.address} accepted. Sending "
-            f"{len(rest)} bytes of backlog starting from offset {asked}."
-        )
-        self.count_good_replicas()
-        answer = f"CONTINUE {self.history.id}" if replica.knows_psync2 else "CONTINUE"
-        return simple(answer.encode()) + rest
 
     def record_of(self, client: Client) -> Replica:
         """What is known of a client that behaves as a replica; begun when it first does."""
@@ -175,6 +176,7 @@ class MasterSide:
 
     def _admit(self, replica: Replica, state: State) -> None:
         replica.state = state
+        replica.acked_at = replica.asked_at = self.node.loop_time()
         self.replicas[replica.client] = replica
         replica.client.refresh()
 
@@ -184,9 +186,9 @@ class MasterSide:
         if replica is None:
             return
         self.transfers.forget(replica)
-        self.node.log.notice(f"Connection with replica {replica.address} lost.")
+        self.node.log.warning(f"Connection with replica {replica.address} lost.")
         if not self.replicas:
-            self._alone_since = self.node.loop_time()
+            self.note_alone()
         self.count_good_replicas()
 
     def note_alone(self) -> None:
@@ -209,15 +211,18 @@ class MasterSide:
         replica.acked = max(replica.acked, offset)
         replica.acked_at = self.node.loop_time()
         if replica.state is State.ONLINE and not replica.streaming:
-            self.flush()
-            replica.streaming = True
-            held = replica.take_held()
-            self.bytes_out += len(held)
-            if held:
-                replica.session.write(held)
-            self.count_good_replicas()
+            self.start_streaming(replica)
         self.replication.waits.check()
-        self.replication.failover.check()
+        self.replication.failover.check_soon()
+
+    def start_streaming(self, replica: Replica) -> None:
+        """A replica has the data set: send it what was held, and from now on what comes."""
+        self.flush()
+        replica.streaming = True
+        held = replica.take_held()
+        self.bytes_out += len(held)
+        if held:
+            replica.session.write(held)
 
     def ask_for_acknowledgments(self) -> None:
         """Have every replica say how far it is, once for all who wait (REPLCONF GETACK)."""
@@ -232,11 +237,12 @@ class MasterSide:
 
     def count_good_replicas(self) -> None:
         """Count the replicas that `min-replicas-to-write` can rely on."""
-        now, most = self.node.loop_time(), self.node.config.min_replicas_max_lag
-        before = self.good_replicas
+        config = self.node.config
+        if not config.min_replicas_to_write or not config.min_replicas_max_lag:
+            return
+        now, before = self.node.loop_time(), self.good_replicas
         self.good_replicas = sum(
-            replica.state is State.ONLINE and int(now - replica.acked_at) <= most
-            for replica in self.replicas.values()
+            each.lag(now) <= config.min_replicas_max_lag for each in self.online()
         )
         if self.good_replicas != before:
             self.node.refresh()
@@ -246,13 +252,14 @@ class MasterSide:
     def tick(self) -> None:
         """Once a second."""
         now, config = self.node.loop_time(), self.node.config
-        if now - self._pinged >= config.repl_ping_replica_period:
-            self._pinged = now
-            if self.replicas and not self.replication.is_replica:
-                self.feed_bytes(PING)
+        is_due = self._ticks % config.repl_ping_replica_period == 0
+        self._ticks += 1
+        # While a failover with a time limit waits, nothing is to move the goal.
+        stands = self.replication.failover.has_time_limit and self.node.pause_mode()
+        if is_due and self.replicas and not self.replication.is_replica and not stands:
+            self.feed_bytes(PING)
         for replica in list(self.replicas.values()):
             self._mind(replica, now)
-        self.transfers.tick()
         ttl = config.repl_backlog_ttl
         lonely = not self.replicas and ttl and not self.replication.is_replica
         if lonely and self.backlog is not None and now - self._alone_since > ttl:
@@ -262,28 +269,36 @@ class MasterSide:
             self.node.log.notice(
                 f"Replication backlog freed after {ttl} seconds without connected replicas."
             )
+        self.transfers.tick()
         self.count_good_replicas()
 
     def _mind(self, replica: Replica, now: float) -> None:
         """Keep a waiting replica's patience up; end a connection that has been silent too long."""
-        timeout = self.node.config.repl_timeout
+        timeout, to_socket = self.node.config.repl_timeout, self.transfers.target == "socket"
         if replica.state is State.ONLINE:
-            if replica.streaming and replica.psync and now - replica.acked_at > timeout:
+            if replica.psync and now - replica.heard_at > timeout:
                 self.node.log.warning(
                     f"Disconnecting timedout replica (streaming sync): {replica.address}"
                 )
                 self.node.close(replica.client)
-            return
-        if replica.state is State.SENDING and now - replica.moved_at > timeout:
-            self.node.log.warning(f"Disconnecting timedout replica (full sync): {replica.address}")
-            self.node.close(replica.client)
-        elif replica.state is State.WAIT_START or not self.transfers.streams_to(replica):
+        elif replica.state is State.WAIT_START or (
+            replica.state is State.WAIT_END and not to_socket
+        ):
             replica.session.write(b"\n")
+        elif replica.state is State.WAIT_END:
+            stuck_since = replica.stuck_since
+            if stuck_since is not None and now - stuck_since > timeout:
+                self.node.log.warning(
+                    f"Disconnecting timedout replica (full sync): {replica.address}"
+                )
+                self.node.close(replica.client)
 
     def online(self) -> Iterator[Replica]:
         """The replicas that follow the stream."""
         return (each for each in self.replicas.values() if each.state is State.ONLINE)
 
     def _resize_backlog(self) -> None:
+        config = self.node.config
+        config.repl_backlog_size = max(config.repl_backlog_size, BACKLOG_SIZE_MIN)
         if self.backlog is not None:
-            self.backlog.resize(self.node.config.repl_backlog_size)
+            self.backlog.resize(config.repl_backlog_size)

@@ -3,23 +3,33 @@
 The link to the master (`link.py`) meets it and brings the data set and the stream; here is decided
 what is asked for, what is done with what comes, and when to try again. A replica that loses its
 link keeps its place in the history, and asks to go on from there. Follows the part "SLAVE" of
-`src/replication.c` of Redis 7.0.
+`src/replication.c` of Redis 7.0, but for one thing: a master that again and again sends no whole
+data set, or what makes no sense, is asked after a second, then after two, four, and so on, where
+Redis would ask at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from redislab.engine.rdbload import RdbLoader
+from redislab.server.clients import describe
 from redislab.server.replication.apply import Applier
-from redislab.server.replication.handshake import Step
-from redislab.server.replication.link import MasterLink
-from redislab.wire.rdb.faults import RdbError
+from redislab.server.replication.handshake import HANDSHAKE, Step
+from redislab.server.replication.link import Ending, MasterLink
+from redislab.server.replication.payload import PayloadError
 
 if TYPE_CHECKING:
+    from redislab.server.client import Client
     from redislab.server.replication.payload import Payload
     from redislab.server.replication.replication import Replication
+
+_BACK_OFF_MAX_SECONDS = 60.0
+_TRUSTED_AFTER_SECONDS = 10.0  # of following a stream without trouble
+_TIMEOUT_IN_TRANSFER = (
+    "Timeout receiving bulk data from MASTER... If the problem persists try to set the "
+    "'repl-timeout' parameter in redis.conf to a larger value."
+)
 
 
 class ReplicaSide:
@@ -28,11 +38,12 @@ class ReplicaSide:
     Attributes:
         master: host and port of the master; None for a node that is one.
         link: the present connection, or attempt at one.
-        knows_history: it has a place in some history that it can ask to go on from.
-        has_been_connected: it has followed a stream since it follows this master.
+        applier: the master as a client, present or past; None if no stream is known.
         bytes_in: bytes from masters, payloads among them.
-        down_since: when the link was lost, on the loop's clock.
-        loading: the data set that is being loaded.
+        errors: how many commands of masters have failed here.
+        down_since: when the link was lost, on the loop's clock; None if none has been.
+        loading: "sync" while a data set is loaded and nobody is served, "async" if they are.
+        loading_task: what reads a data set from the disk.
     """
 
     def __init__(self, replication: Replication) -> None:
@@ -42,11 +53,14 @@ class ReplicaSide:
         self.master: tuple[str, int] | None = None
         self.link: MasterLink | None = None
         self.applier: Applier | None = None
-        self.knows_history = self.has_been_connected = False
-        self.bytes_in = 0
-        self.down_since = 0.0
-        self.loading: asyncio.Task[None] | None = None
-        self._wants_failover = ""
+        self.bytes_in = self.errors = 0
+        self.down_since: float | None = None
+        self.loading: Literal["", "sync", "async"] = ""
+        self.loading_task: asyncio.Task[None] | None = None
+        self._speaks_psync = True
+        self._troubles = 0
+        self._since = 0.0
+        self._not_before = float("-inf")
 
     @property
     def connected(self) -> bool:
@@ -68,68 +82,113 @@ class ReplicaSide:
         return {Step.TRANSFER: "sync"}.get(self.step, self.step.value)
 
     @property
+    def knows_history(self) -> bool:
+        """Whether it has a place in some history that it can ask to go on from."""
+        return self.applier is not None and self._speaks_psync
+
+    @property
+    def database(self) -> int | None:
+        """The database that the stream is in, None if no stream is known."""
+        return None if self.applier is None else self.applier.client.db.index
+
+    @property
     def unapplied_bytes(self) -> int:
-        """How much of the stream has come and is not applied: a part of a command."""
-        return 0 if self.applier is None else self.applier.unapplied
+        """How much of the stream has come and is not applied."""
+        if self.applier is None or self.link is None or not self.connected:
+            return 0
+        return self.applier.unapplied + self.link.held_bytes
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The connection to the master."""
+        return None if self.link is None else self.link.transport
 
     # -- whom to follow --------------------------------------------------------------------------
 
     def follow(self, host: str, port: int) -> None:
         """Follow this master from now on."""
-        self._drop_link()
         self.master = (host, port)
-        self.down_since = self.node.loop_time()
-        self.has_been_connected = False
-        self.connect()
+        self._troubles, self._not_before = 0, float("-inf")
+        self.connect("Connecting to MASTER {}:{}")
 
     def leave(self) -> None:
         """Follow nobody."""
-        self._drop_link()
         self.master = None
+        if self.link is not None:
+            self.link.close(Ending.LOST)
 
-    def connect(self, why: str = "Connecting") -> None:
-        """Try to reach the master."""
+    def know_history(self, database: int = 0) -> None:
+        """The node's own history may be one that a master can go on with."""
+        self.applier = Applier(self.node, self.replication.masterside, database)
+        self._speaks_psync = True
+
+    def forget_history(self) -> None:
+        """What is known of a master's stream is of no use any more."""
+        if self.applier is not None:
+            self.node.log.notice("Discarding previously cached master state.")
+            self.applier = None
+
+    def connect(self, line: str) -> None:
+        """Try to reach the master; the line is for the log."""
         if self.master is None or self.link is not None or self.node.stopping:
             return
         host, port = self.master
-        self.node.log.notice(f"{why} to MASTER {host}:{port}")
+        self.node.log.notice(line.format(host, port))
         self.link = MasterLink(self)
         self.link.dial(host, port)
-        self.node.log.notice("MASTER <-> REPLICA sync started")
 
-    def _drop_link(self) -> None:
-        link = self.link
-        if link is not None:
-            link.close()
-        self.link = None
-
-    def link_lost(self, link: MasterLink, was: Step) -> None:
-        """A link has ended; the next one is tried at once after a working one, else in a second."""
+    def link_lost(self, link: MasterLink, was: Step, ending: Ending) -> None:
+        """A link has ended: try again at once, in a second, or later, as it was lost."""
         if link is not self.link:
             return
         self.link = None
-        if self.loading is not None:
-            self.loading.cancel()
-            self.loading = None
-            self.replication.set_loading(None)
+        self._end_load()
+        if self.node.stopping:
+            return
         if was is Step.CONNECTED:
-            self.down_since = self.node.loop_time()
-            self.node.log.notice("Connection with master lost.")
+            self._lost_stream(keeps_place=ending is not Ending.LIED)
+        if ending is Ending.LIED:
+            self._back_off(2.0**self._troubles)
+        elif was is Step.TRANSFER and ending is Ending.LOST:
+            self._back_off(2.0 ** (self._troubles - 1) if self._troubles else 0.0)
+        if ending is Ending.LOST and self._not_before <= self.node.loop_time():
+            how = "" if was is Step.CONNECTED else " after failure"
+            self.connect("Reconnecting to MASTER {}:{}" + how)
+
+    def _lost_stream(self, *, keeps_place: bool) -> None:
+        self.down_since = self.node.loop_time()
+        self.node.log.warning("Connection with master lost.")
+        assert self.applier is not None, "a stream was followed"
+        self.applier.disconnect()
+        if keeps_place and self._speaks_psync:
             self.node.log.notice("Caching the disconnected master state.")
-            if self.applier is not None:
-                self.applier.abandon()
-                self.applier = None
-            self.node.refresh()
-            if self.master is not None and not self.node.stopping:
-                self.node.loop.call_soon(self.connect, "Reconnecting")
+        else:
+            self.applier = None
+        self.node.refresh()
+
+    def _back_off(self, seconds: float) -> None:
+        """Give a master that sends no data set, or what makes no sense, some time."""
+        seconds = min(seconds, _BACK_OFF_MAX_SECONDS)
+        self._troubles += 1
+        self._not_before = self.node.loop_time() + seconds
+        if self.master is not None and seconds:
+            host, port = self.master
+            self.node.log.warning(
+                f"No synchronization with MASTER {host}:{port} in {self._troubles} attempts; "
+                f"trying again in {seconds:g} seconds"
+            )
+
+    def forget(self, client: Client) -> None:
+        """A client is gone; it may be the master (CLIENT KILL)."""
+        if self.applier is not None and client is self.applier.client and self.link is not None:
+            self.link.close(Ending.LOST)
 
     # -- the handshake ---------------------------------------------------------------------------
 
     def request(self) -> tuple[bytes, ...]:
         """What to ask the master for: the rest of the stream, or everything."""
         log, history = self.node.log, self.history
-        failover, self._wants_failover = self._wants_failover, ""
-        more = (failover.encode(),) if failover else ()
+        more = (b"FAILOVER",) if self.replication.failover.is_in_progress else ()
         if not self.knows_history:
             log.notice("Partial resynchronization not possible (no cached master)")
             return (b"PSYNC", b"?", b"-1", *more)
@@ -137,82 +196,135 @@ class ReplicaSide:
         log.notice(f"Trying a partial resynchronization (request {history.id}:{wanted}).")
         return (b"PSYNC", history.id.encode(), b"%d" % wanted, *more)
 
-    def ask_to_fail_over(self) -> None:
-        """Add FAILOVER to the next PSYNC: the master it goes to shall become one."""
-        self._wants_failover = "FAILOVER"
-
     def continue_with(self, link: MasterLink, replication_id: str) -> None:
         """The master goes on where we stopped."""
-        log = self.node.log
+        log, masterside = self.node.log, self.replication.masterside
+        assert self.applier is not None, "there is a place to go on from"
         log.notice("Successful partial resynchronization with master.")
-        if replication_id and replication_id != self.history.id:
+        if len(replication_id) == len(self.history.id) and replication_id != self.history.id:
+            log.warning(f"Master replication ID changed to {replication_id}")
             self.history.rename(replication_id)
-            log.notice(f"Master replication ID changed to {replication_id}")
             # Those who follow us must learn the new name as well.
-            self.replication.masterside.disconnect_replicas()
-        self.replication.masterside.create_backlog()
-        log.notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.")
+            masterside.disconnect_replicas()
+        masterside.create_backlog()
         self._begin_stream(link)
+        log.notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.")
 
     # -- the data set ----------------------------------------------------------------------------
+
+    def begin_load(self, payload: Payload) -> None:
+        """A data set begins to come: what is read at once is loaded from here on."""
+        if not payload.to_disk:
+            self.node.log.notice("MASTER <-> REPLICA sync: Loading DB in memory")
+            is_same = payload.history == self.history.id
+            self._set_loading("async" if payload.swaps and is_same else "sync")
 
     def load(self, link: MasterLink, payload: Payload) -> None:
         """Load a data set that has come whole."""
         link.pause(paused=True)
-        self.loading = self.node.loop.create_task(self._load(link, payload), name="load")
+        if payload.to_disk:
+            self.node.log.notice("MASTER <-> REPLICA sync: Loading DB in memory")
+            self._set_loading("sync")
+        self.loading_task = self.node.loop.create_task(self._load(link, payload), name="load")
 
     async def _load(self, link: MasterLink, payload: Payload) -> None:
         """Read the data set beside the present data, and change over once all of it is read."""
-        node, log = self.node, self.node.log
-        loader = RdbLoader(node.new_engine(), keep_expired=True)
         try:
-            self.replication.set_loading(payload)
             await payload.settle()
-            for chunk in payload.chunks():
-                loader.feed(chunk)
+            for _ in payload.load():
                 await asyncio.sleep(0)
-            loader.finish()
-        except (RdbError, OSError) as failure:
-            log.warning(f"Failed trying to load the MASTER synchronization DB from disk: {failure}")
-            self.loading = None
-            self.replication.set_loading(None)
-            link.close()
+        except PayloadError as wrong:
+            self.loading_task = None
+            link.give_up(wrong)
             return
-        self.loading = None
-        log.notice("MASTER <-> REPLICA sync: Flushing old data")
-        self.replication.masterside.disconnect_replicas()
-        self.replication.masterside.free_backlog()
-        node.adopt(loader.engine)
-        self.replication.set_loading(None)
-        self.history.adopt(payload.history or self.history.id, payload.offset)
-        self.knows_history = bool(payload.history)
-        self.replication.masterside.create_backlog()
-        log.notice("MASTER <-> REPLICA sync: Finished with success")
+        self.loading_task = None
+        self._change_over(payload)
+        self._end_load()
         link.loaded()
-        link.pause(paused=False)
-        self._begin_stream(link, database=loader.stream_database)
+        self._begin_stream(link)
+        self.node.log.notice("MASTER <-> REPLICA sync: Finished with success")
+        if payload.is_marked:
+            self.acknowledge()
         # PERSIST
-        if payload.rest:
-            self.receive(link, payload.rest)
+        link.go_on(payload.rest)
+
+    def _change_over(self, payload: Payload) -> None:
+        """Let the data set take the place of the present data, and its history of theirs."""
+        node, log, masterside = self.node, self.node.log, self.replication.masterside
+        self.forget_history()
+        # Our own replicas have to begin anew as well.
+        masterside.disconnect_replicas()
+        masterside.free_backlog()
+        if payload.swaps and not payload.to_disk:
+            log.notice("MASTER <-> REPLICA sync: Swapping active DB with loaded DB")
+        else:
+            log.notice("MASTER <-> REPLICA sync: Flushing old data")
+        payload.loader.take_over(node)
+        if payload.swaps and not payload.to_disk:
+            log.notice("MASTER <-> REPLICA sync: Discarding old DB in background")
+        if payload.history:
+            self.history.adopt(payload.history, payload.offset)
+        else:
+            # A master of old has no history that could be named.
+            self.history.begin_new(node.random)
+        masterside.create_backlog()
+        self._speaks_psync = bool(payload.history)
+        self.applier = Applier(node, masterside, payload.loader.stream_database)
+        if not payload.to_disk:
+            node.engine.dirty += 1
+        if node.config.rdb_del_sync_files and not node.config.save and not node.config.appendonly:
+            payload.remove_file()
+        if node.engine.ready:
+            node.blocking.serve_ready()
+
+    def _set_loading(self, loading: Literal["", "sync", "async"]) -> None:
+        if loading != self.loading:
+            self.loading = loading
+            self.node.refresh()
+
+    def _end_load(self) -> None:
+        if self.loading_task is not None:
+            self.loading_task.cancel()
+            self.loading_task = None
+        self._set_loading("")
 
     # -- the stream ------------------------------------------------------------------------------
 
-    def _begin_stream(self, link: MasterLink, database: int = 0) -> None:
-        self.knows_history = link.speaks_psync
-        self.has_been_connected = True
-        self.applier = Applier(self.node, self.replication.masterside, database)
+    def _begin_stream(self, link: MasterLink) -> None:
+        applier, transport = self.applier, link.transport
+        assert applier is not None, "there is a stream"
+        assert transport is not None, "on a connection"
+        self.node.listeners.describe(applier.client, transport)
+        applier.connect()
+        self.down_since, self._since = None, self.node.loop_time()
         self.node.refresh()
-        self.acknowledge()
 
     def receive(self, link: MasterLink, data: bytes) -> None:
         """A piece of the stream."""
         applier = self.applier
-        if applier is None:
-            return
+        assert applier is not None, "a stream is followed"
         wrong = applier.take(data, self.acknowledge_at)
         if wrong:
-            self.node.log.warning(f"Protocol error ({wrong}) from client: master. Dropping it.")
-            link.close()
+            reason = wrong.removeprefix("Protocol error: ")
+            self.node.log.warning(
+                f"Protocol error ({reason}) from client: {describe(applier.client)}."
+            )
+            link.close(Ending.LIED)
+
+    def must_wait(self, link: MasterLink) -> bool:
+        """Whether the node cannot listen to its master now, as it cannot listen to clients."""
+        node = self.node
+        if node.asleep:
+            return True
+        if link.step in HANDSHAKE:
+            return False
+        is_busy = node.scripts.slow.client is not None
+        return is_busy or (link.step is Step.CONNECTED and bool(node.pause_mode()))
+
+    def resume(self) -> None:
+        """What has held the node back is over."""
+        if self.link is not None:
+            self.link.resume()
 
     def acknowledge(self) -> None:
         """Tell the master how far we are."""
@@ -220,7 +332,7 @@ class ReplicaSide:
 
     def acknowledge_at(self, offset: int) -> None:
         """Tell the master that we have taken in the stream up to an offset."""
-        if self.link is not None and self.link.step is Step.CONNECTED and self.link.speaks_psync:
+        if self.link is not None and self.connected and self._speaks_psync:
             self.link.say(b"REPLCONF", b"ACK", b"%d" % offset)
 
     # -- time ------------------------------------------------------------------------------------
@@ -229,31 +341,32 @@ class ReplicaSide:
         """Once a second."""
         if self.master is None:
             return
-        link = self.link
-        if link is None:
-            self.connect()
+        now = self.node.loop_time()
+        if self.connected and now - self._since > _TRUSTED_AFTER_SECONDS:
+            self._troubles = 0
+        if self.link is not None:
+            self._mind(self.link, now)
+        elif now >= self._not_before:
+            self.connect("Connecting to MASTER {}:{}")
+        if self.link is not None and self.link.step is Step.TRANSFER and self.loading:
+            self.link.write(b"\n")
+        self.acknowledge()
+
+    def _mind(self, link: MasterLink, now: float) -> None:
+        """End a link on which nothing has come for too long."""
+        if now - link.last_io <= self.node.config.repl_timeout or self.loading_task is not None:
             return
-        silent = self.node.loop_time() - link.last_io > self.node.config.repl_timeout
         if link.step is Step.CONNECTED:
-            if silent:
-                self.node.log.warning("MASTER timeout: no data nor PING received...")
-                link.close()
-            else:
-                self.acknowledge()
-        elif link.step is Step.TRANSFER and self.loading is not None:
-            link.say_newline()
-        elif silent:
-            if link.step is Step.TRANSFER:
-                self.node.log.warning(
-                    "Timeout receiving bulk data from MASTER... If the problem persists try to set "
-                    "the 'repl-timeout' parameter in redis.conf to a larger value."
-                )
-            else:
-                self.node.log.warning("Timeout connecting to the MASTER...")
-            link.close()
+            self.node.log.warning("MASTER timeout: no data nor PING received...")
+        elif link.step is Step.TRANSFER:
+            self.node.log.warning(_TIMEOUT_IN_TRANSFER)
+        else:
+            self.node.log.warning("Timeout connecting to the MASTER...")
+        link.close(Ending.LOST)
 
     def stop(self) -> None:
         """The node ends."""
-        self._drop_link()
-        if self.loading is not None:
-            self.loading.cancel()
+        self.master = None
+        if self.link is not None:
+            self.link.close(Ending.LOST)
+        self._end_load()

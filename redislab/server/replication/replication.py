@@ -2,8 +2,8 @@
 
 A node is a master unless `replicaside.master` is set, and serves replicas of its own in both roles.
 Here are the changes of role, the gates that replication adds to a node, and its cron. Follows
-`replicationSetMaster`, `replicationUnsetMaster` and `replicationCron` in `src/replication.c` of
-Redis 7.0.
+`replicationSetMaster`, `replicationUnsetMaster` and `replicationCron` in `src/replication.c`, and
+what `loadDataFromDisk` in `src/server.c` does for replication, of Redis 7.0.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from redislab.engine.errors import CommandError
 from redislab.server.replication.failover import Failover
 from redislab.server.replication.history import History, new_id
 from redislab.server.replication.masterside import MasterSide
-from redislab.server.replication.payload import Payload
 from redislab.server.replication.replicaside import ReplicaSide
 from redislab.server.replication.waits import Waits
 
@@ -31,6 +30,7 @@ _UNBLOCKED = (
     b"(master -> replica?)\r\n"
 )
 _TICK_SECONDS = 1.0
+_TICK_SECONDS_FAILING_OVER = 0.1
 
 
 class Replication:
@@ -38,7 +38,6 @@ class Replication:
 
     Attributes:
         history: which stream the node's data comes from, and how far it is.
-        loading: the data set that is being loaded from a master, or None.
     """
 
     def __init__(self, node: Node) -> None:
@@ -48,11 +47,11 @@ class Replication:
         self.replicaside = ReplicaSide(self)
         self.waits = Waits(self)
         self.failover = Failover(self)
-        self.loading: Payload | None = None
         for name in ("min-replicas-to-write", "min-replicas-max-lag"):
             node.config.on_change(name, self.masterside.count_good_replicas)
-        for name in ("replica-read-only", "replica-serve-stale-data"):
             node.config.on_change(name, node.refresh)
+        for name in ("replica-read-only", "replica-serve-stale-data"):
+            node.config.on_change(name, self.follow_state)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -61,8 +60,28 @@ class Replication:
         self.node.call_later(_TICK_SECONDS, self._tick)
         if self.node.config.replicaof is not None:
             host, port = self.node.config.replicaof
-            self._enter_replica_role()
+            self._become(master=False)
             self.replicaside.follow(host, port)
+
+    def restore(self, replication_id: str, offset: int, database: int) -> None:
+        """The node has loaded data that stand at this place of a history.
+
+        A replica asks to go on from there. A master lets replicas go on up to there.
+
+        Args:
+            replication_id: the history.
+            offset: how much of it they contain.
+            database: the database that the stream was in.
+        """
+        history = self.history
+        if self.node.config.replicaof is not None:
+            history.id, history.offset = replication_id, offset
+            self.replicaside.know_history(database)
+            return
+        history.second_id, history.second_offset = replication_id, offset + 1
+        history.offset += offset
+        self.masterside.create_backlog()
+        self.masterside.note_alone()
 
     def stop(self) -> None:
         """The node ends."""
@@ -70,8 +89,11 @@ class Replication:
         self.replicaside.stop()
 
     def _tick(self) -> None:
-        self.node.call_later(_TICK_SECONDS, self._tick)
-        if self.node.asleep:
+        failing_over = self.failover.is_under_way
+        self.node.call_later(
+            _TICK_SECONDS_FAILING_OVER if failing_over else _TICK_SECONDS, self._tick
+        )
+        if self.node.asleep or self.node.scripts.slow.client is not None:
             return
         self.failover.check()
         self.replicaside.tick()
@@ -88,18 +110,19 @@ class Replication:
         """REPLICAOF host port."""
         was_master = not self.is_replica
         self.masterside.flush()
-        self.waits.release_all(_UNBLOCKED)
+        self.replicaside.leave()
+        self.waits.forget_all()
         self.node.unblock_for_role_change(_UNBLOCKED)
+        self._become(master=False)
+        self.node.config.replicaof = (host, port)
         if was_master:
             self.node.log.notice(
                 "Before turning into a replica, using my own master parameters to synthesize a "
                 "cached master: I may be able to synchronize with the new master with just a "
                 "partial transfer."
             )
-            self.replicaside.knows_history = True
-        self._enter_replica_role()
-        self.masterside.disconnect_replicas()
-        self.node.config.replicaof = (host, port)
+            self.replicaside.know_history()
+        # The replicas stay: if we can go on with the new master, so can they with us.
         self.replicaside.follow(host, port)
         self.node.refresh()
 
@@ -107,36 +130,61 @@ class Replication:
         """REPLICAOF NO ONE: keep the data, and go on as a history of one's own."""
         if not self.is_replica:
             return
+        self._become(master=True)
         self.replicaside.leave()
+        self.replicaside.forget_history()
+        self.replicaside.down_since = None
         self.node.config.replicaof = None
-        self.node.role, self.node.log.role = "master", "M"
-        self.node.engine.expires_by_itself = True
         # Siblings that did not hear of it yet know the old name, so it is remembered.
         self.history.branch_off(self.node.random)
-        self.node.log.notice(
+        self.node.log.warning(
             f"Setting secondary replication ID to {self.history.second_id}, valid up to offset: "
             f"{self.history.second_offset}. New replication ID is {self.history.id}"
         )
-        self.masterside.encoder.database = -1
         self.masterside.disconnect_replicas()
+        self.masterside.encoder.database = -1
         self.masterside.start_feeding()
         self.masterside.note_alone()
         self.node.refresh()
 
-    def _enter_replica_role(self) -> None:
-        self.node.role, self.node.log.role = "replica", "S"
-        self.node.engine.expires_by_itself = False
-        self.masterside.stop_feeding()
+    def _become(self, *, master: bool) -> None:
+        self.node.role = "master" if master else "replica"
+        self.node.log.role = "M" if master else "S"
+        self.follow_state()
+        if not master:
+            self.masterside.stop_feeding()
 
-    def set_loading(self, payload: Payload | None) -> None:
-        """A data set is being loaded, or no longer."""
-        self.loading = payload
+    def follow_state(self) -> None:
+        """Let the engine know who decides when keys expire: nobody, during a pause."""
+        engine, is_replica = self.node.engine, self.node.role == "replica"
+        engine.expires_by_itself = not is_replica and not self.node.pauses
+        engine.is_writable_replica = is_replica and not self.node.config.replica_read_only
         self.node.refresh()
+
+    def resume(self) -> None:
+        """What has held back the node's clients is over."""
+        self.replicaside.resume()
+        self.waits.resume()
 
     def forget(self, client: Client) -> None:
         """A connection is gone."""
         self.waits.forget(client)
         self.masterside.forget(client)
+        self.replicaside.forget(client)
+
+    def image_facts(self) -> dict[str, object]:
+        """Where in which history the data stand, for an RDB file; empty if that is not known."""
+        if self.is_replica:
+            database = self.replicaside.database
+        else:
+            database = None if self.masterside.backlog is None else self.masterside.encoder.database
+        if database is None:
+            return {}
+        return {
+            "repl-stream-db": max(database, 0),
+            "repl-id": self.history.id,
+            "repl-offset": self.history.offset,
+        }
 
     # -- gates -----------------------------------------------------------------------------------
 
@@ -177,5 +225,8 @@ class Replication:
         """
         if self.is_stale and "stale" not in flags:
             raise CommandError(MASTERDOWN)
-        if self.loading is not None and "loading" not in flags:
+        loading = self.replicaside.loading
+        if loading and (
+            "loading" not in flags if loading == "sync" else "no_async_loading" in flags
+        ):
             raise CommandError(LOADING)

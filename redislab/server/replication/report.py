@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redislab.server.replication.handshake import Step
-from redislab.server.replication.replica import State
 
 if TYPE_CHECKING:
     from redislab.server.node import Node
@@ -26,10 +25,11 @@ def fields(node: Node) -> Fields:
     if config.min_replicas_to_write and config.min_replicas_max_lag:
         found.append(("min_slaves_good_slaves", side.good_replicas))
     now = node.loop_time()
-    for number, replica in enumerate(side.replicas.values()):
-        offset = replica.acked if replica.state is State.ONLINE else 0
+    shown = [each for each in side.replicas.values() if each.shown_state]
+    for number, replica in enumerate(shown):
         where = f"ip={replica.host},port={replica.port},state={replica.shown_state}"
-        found.append((f"slave{number}", f"{where},offset={offset},lag={replica.lag(now)}"))
+        offset = f"offset={replica.acked},lag={replica.lag(now)}"
+        found.append((f"slave{number}", f"{where},{offset}"))
     backlog = side.backlog
     found += [
         ("master_failover_state", replication.failover.state),
@@ -51,34 +51,31 @@ def _of_master(side: ReplicaSide) -> Fields:
     host, port = side.master
     node, link = side.node, side.link
     now = node.loop_time()
-    known = side.connected or side.knows_history
-    offset = side.history.offset if known else 1
+    offset = side.history.offset if side.knows_history else 1
     is_transfer = side.step is Step.TRANSFER
+    last_io = now if link is None else link.last_io
     found: Fields = [
         ("master_host", host),
         ("master_port", port),
         ("master_link_status", "up" if side.connected else "down"),
-        (
-            "master_last_io_seconds_ago",
-            int(now - link.last_io) if side.connected and link is not None else -1,
-        ),
+        ("master_last_io_seconds_ago", int(now - last_io) if side.connected else -1),
         ("master_sync_in_progress", int(is_transfer)),
         ("slave_read_repl_offset", offset + side.unapplied_bytes),
         ("slave_repl_offset", offset),
     ]
-    payload = None if link is None else link.payload
-    if is_transfer and link is not None and payload is not None:
-        total = max(payload.length, 0)
-        percent = payload.received * 100 / total if total else 0.0
+    if is_transfer:
+        payload = None if link is None else link.payload
+        total = -1 if payload is None else payload.length
+        received = 0 if payload is None else payload.received
         found += [
             ("master_sync_total_bytes", total),
-            ("master_sync_read_bytes", payload.received),
-            ("master_sync_left_bytes", payload.length - payload.received if total else -1),
-            ("master_sync_perc", percent),
-            ("master_sync_last_io_seconds_ago", int(now - link.last_io)),
+            ("master_sync_read_bytes", received),
+            ("master_sync_left_bytes", total - received),
+            ("master_sync_perc", f"{received / total * 100 if total else 0.0:.2f}"),
+            ("master_sync_last_io_seconds_ago", int(now - last_io)),
         ]
     if not side.connected:
-        down = int(now - side.down_since) if side.has_been_connected else -1
+        down = -1 if side.down_since is None else int(now - side.down_since)
         found.append(("master_link_down_since_seconds", down))
     config = node.config
     found += [

@@ -2,22 +2,23 @@
 
 The stream has one database at a time (SELECT where it changes), and commands that belong together
 stand between MULTI and EXEC. The append-only file has the same form. Follows
-`replicationFeedSlaves` in `src/replication.c` and `propagatePendingCommands` in `src/server.c` of Redis 7.0.
+`replicationFeedSlaves` in `src/replication.c` and `propagatePendingCommands` in `src/server.c` of
+Redis 7.0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from redislab.wire.resp import bulks
+from redislab.wire.resp import request
 
 # Commands with the numbers of their databases, to be applied together.
 Unit = Sequence[tuple[int, Sequence[bytes]]]
 
-MULTI = bulks((b"MULTI",))
-EXEC = bulks((b"EXEC",))
-PING = bulks((b"PING",))
-GETACK = bulks((b"REPLCONF", b"GETACK", b"*"))
+MULTI = request((b"MULTI",))
+EXEC = request((b"EXEC",))
+PING = request((b"PING",))
+GETACK = request((b"REPLCONF", b"GETACK", b"*"))
 
 
 class Encoder:
@@ -34,14 +35,16 @@ class Encoder:
 
     def encode(self, unit: Unit) -> bytes:
         """The bytes for commands that belong together."""
+        if len(unit) == 1 and unit[0][0] == self.database:
+            return request(unit[0][1])
         parts = []
         for position, (database, words) in enumerate(unit):
             if database != self.database:
                 self.database = database
-                parts.append(bulks((b"SELECT", b"%d" % database)))
+                parts.append(request((b"SELECT", b"%d" % database)))
             if position == 0 and len(unit) > 1:
                 parts.append(MULTI)
-            parts.append(bulks(words))
+            parts.append(request(words))
         if len(unit) > 1:
             parts.append(EXEC)
         return b"".join(parts)

@@ -6,19 +6,21 @@ once more; or, without `repl-diskless-sync`, into the RDB file first, whose leng
 sent before it. What is written meanwhile is held for the replica, and follows. Where Redis has a
 child process that sees memory as it was at the fork, there is a `Snapshot` here.
 
-Follows `startBgsaveForReplication` and `sendBulkToSlave` in `src/replication.c` and
-`rdbSaveToSlavesSockets` in `src/rdb.c` of Redis 7.0.
+Follows `syncCommand`, `startBgsaveForReplication`, `updateSlavesWaitingBgsave` and
+`sendBulkToSlave` in `src/replication.c` and `rdbSaveToSlavesSockets` in `src/rdb.c` of Redis 7.0.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from redislab.engine.rdbsave import rdb_chunks
+from redislab.server.replication.image import image_chunks
 from redislab.server.replication.replica import Replica, State
-from redislab.wire.resp import simple
+from redislab.wire.resp import error, simple
 
 if TYPE_CHECKING:
     from redislab.server.replication.masterside import MasterSide
@@ -31,6 +33,13 @@ _UNREAD_MAX = 1024 * 1024
 _LOOK_SECONDS = 0.005
 _MARK_BYTES = 20
 _FILE_READ_BYTES = 64 * 1024
+_ATTACHED = "Waiting for end of BGSAVE for SYNC"
+_NO_ATTACHING = "Can't attach the replica to the current BGSAVE. Waiting for next BGSAVE for SYNC"
+_BUSY = "No BGSAVE in progress, but another BG operation is active. BGSAVE for replication delayed"
+_STREAMED = (
+    "Streamed RDB transfer with replica {} succeeded (socket). Waiting for REPLCONF ACK from slave "
+    "to enable streaming"
+)
 
 
 class Transfers:
@@ -47,44 +56,63 @@ class Transfers:
         self._batch: list[Replica] = []
         self._task: asyncio.Task[None] | None = None
         self._senders: dict[Replica, asyncio.Task[None]] = {}
-        self._asked_at = 0.0
+        self._made_file = False
 
     # -- who waits -------------------------------------------------------------------------------
 
     def admit(self, replica: Replica) -> None:
         """A replica needs the data set."""
         log, config = self.node.log, self.node.config
-        self._asked_at = self.node.loop_time()
-        if self._task is not None:
-            if self.target == "socket":
-                log.notice("Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC")
-            else:
-                log.notice(
-                    "Can't attach the replica to the current BGSAVE. Waiting for next BGSAVE for "
-                    "SYNC"
-                )
+        if self.target == "socket":
+            log.notice("Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC")
+        elif self.target == "disk":
+            log.notice(
+                "Waiting for end of BGSAVE for SYNC" if self._attach(replica) else _NO_ATTACHING
+            )
+        elif self.node.persistence.active == "RDB":
+            log.notice(_NO_ATTACHING)
         elif config.repl_diskless_sync and replica.takes_eof and config.repl_diskless_sync_delay:
-            if self._enough(self._waiting()):
-                self.start()
-            else:
-                log.notice("Delay next BGSAVE for diskless SYNC")
+            log.notice("Delay next BGSAVE for diskless SYNC")
+        elif self._other_work:
+            log.notice(_BUSY)
         else:
-            # Once the command that asks is done: what it answers stands before the image.
-            self.node.loop.call_soon(self.start)
+            # Once the command that asks is done.
+            self.node.loop.call_soon(self._start, replica.without)
+
+    def _attach(self, replica: Replica) -> bool:
+        """Let a replica have the image that is being saved for others; whether that goes."""
+        first = next(
+            (
+                each
+                for each in self._batch
+                if each.state is State.WAIT_END and (not each.only_rdb or replica.only_rdb)
+            ),
+            None,
+        )
+        if first is None or first.without != replica.without:
+            return False
+        if first.takes_eof > replica.takes_eof or first.knows_psync2 > replica.knows_psync2:
+            return False
+        if not replica.only_rdb:
+            replica.hold_as(first)
+        self._greet(replica, first.first_offset)
+        return True
 
     def tick(self) -> None:
-        """Once a second: begin what was delayed for long enough."""
+        """Begin what was delayed for long enough (`shouldStartChildReplication`)."""
+        self._remove_file()
         waiting = self._waiting()
-        if not waiting or self._task is not None:
+        if not waiting or self.target or self._other_work:
             return
-        config = self.node.config
-        waited = self.node.loop_time() - self._asked_at
+        config, now = self.node.config, self.node.loop_time()
+        most = config.repl_diskless_sync_max_replicas
+        longest = max(now - each.asked_at for each in waiting)
         if (
             not config.repl_diskless_sync
-            or waited >= config.repl_diskless_sync_delay
-            or self._enough(waiting)
+            or (most and len(waiting) >= most)
+            or longest >= config.repl_diskless_sync_delay
         ):
-            self.start()
+            self._start(waiting[0].without)
 
     def forget(self, replica: Replica) -> None:
         """A replica is gone."""
@@ -93,10 +121,6 @@ class Transfers:
         sender = self._senders.pop(replica, None)
         if sender is not None:
             sender.cancel()
-
-    def streams_to(self, replica: Replica) -> bool:
-        """Whether the image goes straight to this replica's socket now."""
-        return replica in self._batch and self.target == "socket"
 
     def stop(self) -> None:
         """Give up what is under way."""
@@ -109,51 +133,69 @@ class Transfers:
         self.target = ""
 
     def _waiting(self) -> list[Replica]:
+        """The replicas that wait for an image to be begun, and want the same as the first one."""
         everybody = self.side.replicas.values()
-        return [each for each in everybody if each.state is State.WAIT_START]
+        waiting = [each for each in everybody if each.state is State.WAIT_START]
+        return [each for each in waiting if each.without == waiting[0].without]
 
-    def _enough(self, waiting: list[Replica]) -> bool:
-        most = self.node.config.repl_diskless_sync_max_replicas
-        return bool(most) and len(waiting) >= most
+    @property
+    def _other_work(self) -> bool:
+        """Whether something else is written in the background, or the data are half changed."""
+        return self.node.persistence.active is not None or self.node.scripts.slow.client is not None
 
     # -- making the image ------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Begin an image for all who wait."""
-        batch = self._waiting()
-        if not batch or self._task is not None or self.node.stopping:
+    def _start(self, without: frozenset[str]) -> None:
+        """Begin an image for all who wait for one of this kind."""
+        batch = [each for each in self._waiting() if each.without == without]
+        if not batch or self.target or self.node.stopping:
             return
-        is_diskless = self.node.config.repl_diskless_sync and all(r.takes_eof for r in batch)
-        self.target = "socket" if is_diskless else "disk"
-        name = "replicas sockets" if is_diskless else "disk"
+        diskless = self.node.config.repl_diskless_sync or bool(without)
+        self.target = "socket" if diskless and all(each.takes_eof for each in batch) else "disk"
+        name = "replicas sockets" if self.target == "socket" else "disk"
         self.node.log.notice(f"Starting BGSAVE for SYNC with target: {name}")
-        side = self.side
-        side.flush()
-        # Replicas begin with no database selected.
-        side.encoder.database = -1
-        offset = side.history.offset
-        greeting = simple(f"FULLRESYNC {side.history.id} {offset}".encode())
+        self.side.flush()
+        facts = self.node.replication.image_facts()
+        if not facts:
+            self.node.log.warning(
+                "BGSAVE for replication: replication information not available, can't generate the "
+                "RDB file right now. Try later."
+            )
+            self._refuse(batch)
+            return
+        chunks = image_chunks(self.node, facts, without)
         for replica in batch:
-            replica.state = State.SENDING
-            replica.acked = 0
-            replica.moved_at = self.node.loop_time()
-            if replica.psync:
-                replica.session.write(greeting)
-        self._batch = batch
-        chunks = rdb_chunks(self.node.engine, self.facts())
-        work = self._to_sockets(chunks) if is_diskless else self._to_disk(chunks)
+            self._greet(replica, self.side.history.offset)
+        if self.target == "socket":
+            self.node.log.notice(
+                f"Background RDB transfer started by pid {self.node.environment.process_id}"
+            )
+            work = self._to_sockets(chunks)
+        else:
+            work = self._to_disk(chunks)
         self._task = self.node.loop.create_task(work, name="full resynchronization")
 
-    def facts(self) -> dict[str, object]:
-        """What the image says of itself beside its data: where in the history it stands."""
-        history = self.side.history
-        return self.node.image_facts() | {
-            "repl-stream-db": 0,
-            "repl-id": history.id,
-            "repl-offset": history.offset,
-        }
+    def _refuse(self, batch: list[Replica]) -> None:
+        self.target = ""
+        self.node.log.warning("BGSAVE for replication failed")
+        for replica in batch:
+            replica.session.write(error("ERR BGSAVE failed, replication can't continue"))
+            replica.session.transport.close()
+
+    def _greet(self, replica: Replica, offset: int) -> None:
+        """Tell a replica where in the stream its data set stands."""
+        replica.state = State.WAIT_END
+        replica.first_offset = offset
+        replica.stuck_since = None
+        # What follows the image begins with a SELECT.
+        self.side.encoder.database = -1
+        self._batch.append(replica)
+        if replica.psync:
+            greeting = f"FULLRESYNC {self.side.history.id} {offset}"
+            replica.session.write(simple(greeting.encode()))
 
     async def _to_sockets(self, chunks: Iterator[bytes]) -> None:
+        log = self.node.log
         mark = b"%040x" % self.node.random.getrandbits(8 * _MARK_BYTES)
         self._send(b"$EOF:" + mark + b"\r\n")
         try:
@@ -161,56 +203,72 @@ class Transfers:
                 self._send(piece)
                 await self._room(self._batch)
                 if not self._batch:
-                    self.node.log.warning(
-                        "Diskless rdb transfer, last replica dropped, killing fork child."
-                    )
-                    return
-            self._send(mark)
+                    log.warning("Diskless rdb transfer, last replica dropped, killing fork child.")
+                    break
+            else:
+                self._send(mark)
+                log.warning(
+                    "Diskless rdb transfer, done reading from pipe, "
+                    f"{len(self._batch)} replicas still up."
+                )
         finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
+            _close(chunks)
             self._task, self.target = None, ""
-        self.node.log.notice("Background RDB transfer terminated with success")
         batch, self._batch = self._batch, []
+        if batch:
+            log.notice("Background RDB transfer terminated with success")
         for replica in batch:
-            self.node.log.notice(
-                f"Streamed RDB transfer with replica {replica.address} succeeded (socket). "
-                "Waiting for REPLCONF ACK from slave to enable streaming"
-            )
+            log.notice(_STREAMED.format(replica.address))
             self._put_online(replica)
-        self.start()
+        self.tick()
 
     async def _to_disk(self, chunks: Iterator[bytes]) -> None:
+        self._made_file = self.node.config.rdb_del_sync_files
+        path = None
         try:
-            path = await self.node.persistence.save_image(chunks)
-        except OSError as failure:
-            self.node.log.warning(f"SYNC failed. BGSAVE child returned an error: {failure}")
-            for replica in list(self._batch):
-                self.node.close(replica.client)
-            return
+            with suppress(OSError):  # the log has told of it
+                path = await self.node.persistence.save_image(chunks)
         finally:
+            _close(chunks)
             self._task, self.target = None, ""
         batch, self._batch = self._batch, []
         for replica in batch:
+            if path is None:
+                self.node.log.warning("SYNC failed. BGSAVE child returned an error")
+                self.node.close(replica.client)
+                continue
+            replica.state = State.SENDING
             work = self._send_file(replica, path)
             self._senders[replica] = self.node.loop.create_task(work, name=f"bulk to {replica}")
-        self.start()
+        self.tick()
 
     async def _send_file(self, replica: Replica, path: str) -> None:
         """Send the RDB file to a replica, its length first."""
-        file = self.node.environment.disk.open(path, "read")
+        log = self.node.log
         try:
-            self._write(replica, b"$%d\r\n" % file.size())
-            while piece := file.read(_FILE_READ_BYTES):
+            file = self.node.environment.disk.open(path, "read")
+        except OSError as failure:
+            reason = os.strerror(failure.errno or 0)
+            log.warning(f"SYNC failed. Can't open/stat DB after BGSAVE: {reason}")
+            self.node.close(replica.client)
+            return
+        try:
+            missing = file.size()
+            self._write(replica, b"$%d\r\n" % missing)
+            while missing:
+                piece = file.read(min(missing, _FILE_READ_BYTES))
+                if not piece:
+                    log.warning("Read error sending DB to replica: premature EOF")
+                    self.node.close(replica.client)
+                    return
+                missing -= len(piece)
                 self._write(replica, piece)
                 await self._room([replica])
         finally:
             file.close()
             self._senders.pop(replica, None)
-        self._put_online(replica)
-        # The length told the replica where the stream begins: nothing has to be waited for.
-        self.side.acknowledge(replica.client, 0)
+        if self._put_online(replica):
+            self.side.start_streaming(replica)
 
     def _slices(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """The image in pieces, each made in one short run of the loop."""
@@ -233,8 +291,19 @@ class Transfers:
     async def _room(self, replicas: list[Replica]) -> None:
         """Let the loop run, and wait until none of these replicas has too much unread."""
         await asyncio.sleep(0)
-        # There is no event for "less than that is unread", and there are several connections.
-        while any(_unread(each) > _UNREAD_MAX for each in replicas):  # noqa: ASYNC110
+        before: dict[Replica, int] = {}
+        while True:
+            full = {each: unread for each in replicas if (unread := _unread(each)) > _UNREAD_MAX}
+            now = self.node.loop_time()
+            for replica in replicas:
+                if replica not in full:
+                    replica.stuck_since = None
+                elif full[replica] != before.get(replica):
+                    replica.stuck_since = now
+            if not full:
+                return
+            before = full
+            # There is no event for "less than that is unread", and there are several connections.
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _send(self, data: bytes) -> None:
@@ -244,22 +313,48 @@ class Transfers:
     def _write(self, replica: Replica, data: bytes) -> None:
         replica.session.write(data)
         self.side.bytes_out += len(data)
-        if _unread(replica) <= _UNREAD_MAX:
-            replica.moved_at = self.node.loop_time()
 
-    def _put_online(self, replica: Replica) -> None:
-        """The replica has the data set; the stream follows when it acknowledges."""
+    def _put_online(self, replica: Replica) -> bool:
+        """The replica has the data set. False for one that wants nothing else, and is let go."""
         if replica.only_rdb:
             self.node.log.notice(
                 f"RDB transfer completed, rdb only replica ({replica.address}) should be "
                 "disconnected asap"
             )
+            replica.state = State.TRANSMITTED
+            replica.session.transport.close()
+            return False
         replica.state = State.ONLINE
         replica.acked_at = self.node.loop_time()
-        self.node.log.notice(f"Synchronization with replica {replica.address} succeeded")
         self.side.count_good_replicas()
+        self.node.log.notice(f"Synchronization with replica {replica.address} succeeded")
+        return True
+
+    def _remove_file(self) -> None:
+        """Leave no RDB file on the disk of a node that is to have none (`rdb-del-sync-files`)."""
+        config, disk = self.node.config, self.node.environment.disk
+        if not config.rdb_del_sync_files:
+            self._made_file = False
+        if not self._made_file or config.save or config.appendonly:
+            return
+        if any(each.state is not State.ONLINE for each in self.side.replicas.values()):
+            return
+        self._made_file = False
+        path = config.absolute(config.dbfilename)
+        if disk.size(path) is not None:
+            self.node.log.notice(
+                "Removing the RDB file used to feed replicas in a persistence-less instance"
+            )
+            disk.unlink(path)
 
 
 def _unread(replica: Replica) -> int:
     """How many bytes were written to a replica that its connection has not taken."""
     return replica.session.transport.get_write_buffer_size()
+
+
+def _close(chunks: Iterator[bytes]) -> None:
+    """Let go of the data that an image holds."""
+    close = getattr(chunks, "close", None)
+    if close is not None:
+        close()

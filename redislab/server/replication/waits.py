@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError
 from redislab.engine.table import Block, Reply
+from redislab.server.arguments import integer_argument, timeout_seconds
 from redislab.wire.resp import integer
 
 if TYPE_CHECKING:
@@ -42,20 +43,26 @@ class Waits:
         self.waiting: dict[Client, Waiting] = {}
         self._asked = False
 
-    def wait(self, client: Client, replicas: int, timeout_s: float) -> Reply:
+    def wait(self, client: Client, replicas_text: bytes, timeout_text: bytes) -> Reply:
         """WAIT: how many replicas have the client's writes, once they are enough or time is up.
 
+        Args:
+            client: who asks.
+            replicas_text: how many are enough.
+            timeout_text: when time is up, in milliseconds; 0 for never.
+
         Raises:
-            CommandError: the node is a replica.
+            CommandError: the node is a replica, or these are no numbers.
         """
         if self.replication.is_replica:
             raise CommandError(_ON_REPLICA)
+        replicas, timeout_s = integer_argument(replicas_text), timeout_seconds(timeout_text)
         count = self.replication.masterside.acknowledged_by(client.write_offset)
         if count >= replicas or client.deny_blocking:
             return integer(count)
         timer = None
         if timeout_s > 0:
-            timer = self.node.loop.call_later(timeout_s, self._time_out, client)
+            timer = self.node.loop.call_later(timeout_s, self.time_out, client)
         self.waiting[client] = Waiting(client.write_offset, replicas, timer)
         if not self._asked:
             self._asked = True
@@ -75,17 +82,23 @@ class Waits:
         if waiting is not None and waiting.timer is not None:
             waiting.timer.cancel()
 
-    def release_all(self, error: bytes) -> None:
-        """The node became a replica: nobody can wait here any more."""
+    def forget_all(self) -> None:
+        """The node becomes a replica: nobody can wait here any more."""
         for client in list(self.waiting):
             self.forget(client)
-            self.node.blocking.release(client, error)
+
+    def resume(self) -> None:
+        """A pause is over, during which nothing was to be added to the stream."""
+        if self._asked:
+            self._ask()
 
     def _ask(self) -> None:
-        self._asked = False
-        self.replication.masterside.ask_for_acknowledgments()
+        if not self.node.pause_mode():
+            self._asked = False
+            self.replication.masterside.ask_for_acknowledgments()
 
-    def _time_out(self, client: Client) -> None:
+    def time_out(self, client: Client) -> None:
+        """A client has waited for long enough: tell it how many there are."""
         waiting = self.waiting.get(client)
         if waiting is not None:
             count = self.replication.masterside.acknowledged_by(waiting.offset)
