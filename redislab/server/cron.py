@@ -75,7 +75,7 @@ class Cron:
         active_expire(node.engine, _EXPIRE_KEYS * node.config.active_expire_effort)
         if node.engine.ready:
             node.blocking.serve_ready()
-        node.propagation.flush()
+        node.propagation.flush(together=False)
         seconds = node.clock() - started
         node.stats.expire_cycle_s += seconds
         node.latency.add("expire-cycle", seconds)

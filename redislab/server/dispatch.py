@@ -82,7 +82,7 @@ def execute(client: Client, entry: Entry, args: list[bytes]) -> Reply:
     node = client.node
     started = node.clock()
     try:
-        reply = entry.handler(client, args)
+        reply: Reply = entry.handler(client, args)
     except CommandError as failed:
         reply = node.failed(entry, failed)
     except Exception as bug:

@@ -47,7 +47,7 @@ class Eviction:
             if not self._evict_one(policy):
                 stats.forget_dataset()
                 return stats.used_memory() <= limit
-        node.propagation.flush()
+        node.propagation.flush(together=False)
         return True
 
     def _evict_one(self, policy: str) -> bool:

@@ -101,10 +101,9 @@ class Outbox:
 
     def _deliver(self, held: list[_Message]) -> None:
         for session, payload in held:
-            transport = session.transport
             if payload is None:
-                transport.close()
-            elif not transport.is_closing():
-                transport.write(payload)
+                session.transport.close()
+            elif session.client is not None:
+                session.transport.write(payload)
                 if session.slow_reader:
                     self.node.check_output(session)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FILE, REPLICAS = 1, 2
 EVERYBODY = FILE | REPLICAS
 
+# They look at keys that nobody named, and so may find that several have expired.
+_AT_RANDOM = frozenset({b"randomkey", b"scan"})
+
 # One or more commands that are to be applied together, each with the number of its database.
 Sink = Callable[[list[tuple[int, list[bytes]]]], None]
 
@@ -36,6 +39,7 @@ class Propagation:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.sinks: dict[Sink, int] = {}
+        self._sinks: list[Sink] = []  # the same, for going through them quickly
         self.targets = EVERYBODY
         self.depth = 0
         self.forced = False
@@ -45,6 +49,7 @@ class Propagation:
     def add(self, sink: Sink, target: int = EVERYBODY) -> None:
         """Send what changes from now on to a sink, which is one of the file or of a replica."""
         self.sinks[sink] = target
+        self._sinks = list(self.sinks)
         engine = self.node.engine
         engine.propagating = True
         engine.on_expired = self.deleted
@@ -54,6 +59,7 @@ class Propagation:
     def remove(self, sink: Sink) -> None:
         """Send a sink nothing any more."""
         del self.sinks[sink]
+        self._sinks = list(self.sinks)
         if not self.sinks:
             self.node.engine.propagating = False
             self.node.engine.on_expired = None
@@ -64,27 +70,44 @@ class Propagation:
 
     def command(self, client: Client, args: list[bytes]) -> None:
         """A command has run."""
-        engine = self.node.engine
-        changed = engine.dirty != self._dirty
-        self._dirty = engine.dirty
-        rewritten, client.rewritten = client.rewritten, None
+        dirty = self.node.engine.dirty
+        changed = dirty != self._dirty
+        rewritten = client.rewritten
+        if rewritten is None and not (self._pending or self.depth or self.forced):
+            # The common cases: it has changed nothing, or is to be sent on by itself, as it is.
+            if not changed:
+                return
+            if self.targets == EVERYBODY and len(args) > 1:
+                self._dirty = dirty
+                unit = [(client.db.index, args)]
+                for sink in self._sinks:
+                    sink(unit)
+                return
+        self._dirty = dirty
+        client.rewritten = None
         # What a command asks for by itself is sent even if nothing changed: FLUSHALL on no data.
         if (changed or self.forced or rewritten) and args[0].lower() != b"exec":
             commands = [args] if rewritten is None else rewritten
             self._pending += [(self.targets, client.db.index, words) for words in commands]
         self.forced = False
         if not self.depth:
-            self.flush()
+            self.flush(together=args[0].lower() not in _AT_RANDOM)
 
     def deleted(self, db: Keyspace, key: bytes) -> None:
         """A key was removed by the node itself: it expired or was evicted."""
         self._pending.append((EVERYBODY, db.index, [b"DEL", key]))
 
-    def flush(self) -> None:
-        """Hand over what is pending, if no unit is open."""
-        if self._pending and not self.depth:
-            pending, self._pending = self._pending, []
+    def flush(self, *, together: bool = True) -> None:
+        """Hand over what is pending, if no unit is open.
+
+        Args:
+            together: it belongs together. What expired or was evicted does not.
+        """
+        if not self._pending or self.depth:
+            return
+        pending, self._pending = self._pending, []
+        for part in [pending] if together else [[each] for each in pending]:
             for sink, target in list(self.sinks.items()):
-                commands = [(index, words) for to, index, words in pending if to & target]
+                commands = [(index, words) for to, index, words in part if to & target]
                 if commands:
                     sink(commands)

@@ -84,6 +84,15 @@ def bulks(values: Sequence[bytes | bytearray]) -> bytes:
     return b"*%d\r\n" % count + b"$%d\r\n%b\r\n" * count % parts
 
 
+def request(words: Sequence[bytes]) -> bytes:
+    """A command as a client sends it: an array of bulk strings, mostly few and short ones."""
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        size = len(word)
+        parts += (_LENGTHS[size] if size < 1024 else b"$%d\r\n" % size, word, CRLF)
+    return b"".join(parts)
+
+
 def nullable_bulks(values: Iterable[bytes | bytearray | None], resp: int) -> bytes:
     """An array of bulk strings in which `None` is a null of the client's protocol."""
     null = NULL[resp]

@@ -92,6 +92,8 @@ class AppendOnlyFile:
         self._syncing: asyncio.Task[None] | None = None
         self._error_logged_at = float("-inf")
         self._retried_at = float("-inf")
+        # At hand, for `feed` runs at every command.
+        self._config, self._outbox = node.config, node.outbox
         node.outbox.flush = self.flush_before_replies
 
     # -- what goes in ----------------------------------------------------------------------------
@@ -100,14 +102,14 @@ class AppendOnlyFile:
         """Take commands that belong together; a sink of the node's propagation."""
         if not self.keeps:
             return
-        if self.node.config.aof_timestamp_enabled:
+        if self._config.aof_timestamp_enabled:
             now = int(self.node.environment.unix_time())
             if now > self._told_at:
                 self._told_at = now
                 self._pieces.append(timestamp(now))
         self._pieces.append(self._encoder.encode(unit))
-        if not self.node.outbox.holding:
-            self.node.outbox.begin()
+        if not self._outbox.holding:
+            self._outbox.begin()
 
     def told(self, unix_seconds: int) -> None:
         """A timestamp was written by a rewrite."""

@@ -110,7 +110,7 @@ def _rdb_key(key: bytes, value: Any, expires: int | None) -> Iterator[bytes]:
     elif isinstance(value, HashValue):
         kind, body = Type.HASH, writer.write_pairs(value.items())
     elif isinstance(value, SortedSetValue):
-        kind, body = Type.ZSET_2, writer.write_scores(value.scores.items())
+        kind, body = Type.ZSET_2, writer.write_scores(value.order)
     else:
         return
     yield writer.key_head(kind, key, expires, None, None)
