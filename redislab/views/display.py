@@ -103,7 +103,7 @@ class View(ABC):
     def _send(self, frame: Frame) -> None:
         """Pass a new frame on to the live drawing, if there is one."""
         if self._replay is not None:
-            self._replay.grow([frame], self.recorder.events)
+            self._replay.grow([frame], self.recorder.events, self.recorder.meta)
 
     def _ipython_display_(self) -> None:
         from IPython.core.getipython import get_ipython

@@ -196,6 +196,11 @@ class Recorder:
         return tuple(self._events)
 
     @property
+    def meta(self) -> Mapping[str, Json]:
+        """What holds for the whole recording."""
+        return dict(self._meta)
+
+    @property
     def recording(self) -> Recording:
         """The recording so far."""
         return Recording(

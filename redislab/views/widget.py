@@ -7,14 +7,14 @@ everything so far.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import anywidget
 import traitlets
 
 from redislab.views.assets import CORE, STYLE, asset, kind_file
-from redislab.views.recording import Frame, Recording, event_to_plain, frame_to_plain
+from redislab.views.recording import Frame, Json, Recording, event_to_plain, frame_to_plain
 from redislab.worlds.base import Event
 
 
@@ -46,12 +46,19 @@ class ReplayWidget(anywidget.AnyWidget):
         )
         self.on_msg(self._on_message)
 
-    def grow(self, frames: Sequence[Frame], events: Sequence[Event] | None = None) -> None:
-        """Show more frames, and these events where they have changed."""
+    def grow(
+        self,
+        frames: Sequence[Frame],
+        events: Sequence[Event] | None = None,
+        meta: Mapping[str, Json] | None = None,
+    ) -> None:
+        """Show more frames, and these events and this meta where they have changed."""
         message: dict[str, Any] = {
             "type": "grow",
             "frames": [frame_to_plain(frame) for frame in frames],
         }
+        if meta is not None:
+            message["meta"] = dict(meta)
         if events is not None:
             message["events"] = [event_to_plain(event) for event in events]
         self.send(message)

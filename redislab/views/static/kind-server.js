@@ -179,7 +179,7 @@ export default function create({ svg, html, format, ticks }) {
         picture.setAttribute("height", height);
         const [word] = status(state);
         picture.setAttribute("aria-label",
-          `${meta.node ?? "redis"} is ${word}: ${state.clients} clients, ${state.keys} keys, `
+          `${meta.node ?? "redis"} is ${word}: ${state.clients} clients, ${state.keys.toLocaleString("en-US")} keys, `
           + `${format.bytes(state.used)} used, ${format.bytes(state.peak)} at the peak, `
           + `${format.count(state.ops)} commands a second`);
         picture.replaceChildren(

@@ -272,6 +272,13 @@ function onKey(event, player) {
   actions[event.key]();
 }
 
+// JupyterLab takes the keys of a field for shortcuts of its own (an arrow among radio buttons would
+// go to another cell, and Enter would not send a form), unless they do not come that far.
+function keepKeys(event) {
+  const command = event.altKey || event.ctrlKey || event.metaKey || (event.key === "Enter" && event.shiftKey);
+  if (!command && event.target.matches("input, select, textarea")) event.stopPropagation();
+}
+
 // ---- the list of events ----------------------------------------------------------------------
 
 function eventList(player) {
@@ -368,6 +375,7 @@ export async function mount(element, recording, context = {}) {
     element.append(bar.bar);
     element.addEventListener("keydown", (event) => onKey(event, player));
   }
+  element.addEventListener("keydown", keepKeys);
   if (kind.events) {
     events = eventList(player);
     element.append(events.box);
@@ -441,6 +449,7 @@ async function render({ model, el }) {
     } else if (message.type === "grow") {
       recording.frames.push(...message.frames);
       recording.events = message.events ?? recording.events;
+      recording.meta = message.meta ?? recording.meta;
       view.update(recording);
     } else view.receive(message);
   };
