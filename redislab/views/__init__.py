@@ -10,45 +10,65 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from redislab.views.benchmark import BenchmarkDashboard
+    from redislab.views.messages import SpaceTimeView, spacetime
     from redislab.views.predictions import Prediction, check, predict
     from redislab.views.recording import Frame, Recorder, Recording
+    from redislab.views.replication import BacklogView, ReplicationWatch, TopologyView
     from redislab.views.server import ServerView, ServerWatch
+    from redislab.views.staleness import StaleReadMeter
+    from redislab.views.states import StatesView, handshake
     from redislab.views.static import page_html, recording_html
     from redislab.views.tables import Table
     from redislab.views.wire import WireView, explain
 
 __all__ = [
+    "BacklogView",
     "BenchmarkDashboard",
     "Frame",
     "Prediction",
     "Recorder",
     "Recording",
+    "ReplicationWatch",
     "ServerView",
     "ServerWatch",
+    "SpaceTimeView",
+    "StaleReadMeter",
+    "StatesView",
     "Table",
+    "TopologyView",
     "WireView",
     "check",
     "explain",
+    "handshake",
     "page_html",
     "predict",
     "recording_html",
+    "spacetime",
 ]
 
 _HOMES = {
+    "BacklogView": "replication",
     "BenchmarkDashboard": "benchmark",
     "Frame": "recording",
     "Prediction": "predictions",
     "Recorder": "recording",
     "Recording": "recording",
+    "ReplicationWatch": "replication",
     "ServerView": "server",
     "ServerWatch": "server",
+    "SpaceTimeView": "messages",
+    "StaleReadMeter": "staleness",
+    "StatesView": "states",
     "Table": "tables",
+    "TopologyView": "replication",
     "WireView": "wire",
     "check": "predictions",
     "explain": "wire",
+    "handshake": "states",
     "page_html": "static",
     "predict": "predictions",
     "recording_html": "static",
+    "spacetime": "messages",
 }
 
 
