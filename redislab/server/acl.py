@@ -1,7 +1,7 @@
 """The ACL command, the users of a node and the log of what they were denied.
 
 Follows `aclCommand` and `addACLLogEntry` in `src/acl.c` of Redis 7.0. The rules themselves, and
-what they allow, are in `users.py`.
+what they allow, are in `users.py`; ACL LOAD and SAVE are in `aclfile.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError, shown
 from redislab.engine.table import Reply, command
-from redislab.server import users
+from redislab.server import aclfile, users
 from redislab.server.arguments import integer_argument
 from redislab.server.clients import describe
 from redislab.server.facts import CATEGORIES
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 
 _GROUPING_S = 60.0
 _PASSWORD_BITS_MAX = 4096
-_NO_FILE = (
-    "ERR This Redis instance is not configured to use an ACL file. You may want to specify users "
-    "via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis "
-    "configuration file set) in order to store users in the Redis configuration."
-)
 _HELP = (
     ("CAT [<category>]", "List the commands of a category, or the categories."),
     ("DELUSER <username> [<username> ...]", "Delete users."),
@@ -108,6 +103,24 @@ class Acl:
         known.take(user)
         self.node.refresh_clients()
 
+    def replace(self, fresh: dict[bytes, User]) -> None:
+        """Take these users in place of all; the connections of those from before are closed."""
+        self.default.take(fresh.pop(b"default") if b"default" in fresh else User.default())
+        self.users = {b"default": self.default, **fresh}
+        for client in list(self.node.clients.values()):
+            if client.user is not self.default:
+                client.user, client.authenticated = self.default, False
+                self._close(client)
+        self.node.refresh_clients()
+
+    def start_up(self) -> None:
+        """Read the ACL file of a node that starts.
+
+        Raises:
+            ExitError: it cannot be read.
+        """
+        aclfile.start_up(self.node)
+
     def remove(self, name: bytes) -> bool:
         """Delete a user and close its connections; tell whether there was one."""
         user = self.users.pop(name, None)
@@ -124,10 +137,9 @@ class Acl:
         """Remember that something was denied; a script's commands have a context of their own."""
         self._note(client, reason, name, client.user.name, context)
 
-    def note_failed_login(self, client: Client, user: bytes) -> None:
-        """Remember a failed AUTH."""
-        name = b"AUTH" if client.executing is None else client.executing.name.encode()
-        self._note(client, users.DENIED_AUTH, name, user)
+    def note_failed_login(self, client: Client, command: bytes, user: bytes) -> None:
+        """Remember a failed login, with the command as it was typed."""
+        self._note(client, users.DENIED_AUTH, command, user)
 
     def _note(
         self, client: Client, reason: int, name: bytes, user: bytes, context: bytes | None = None
@@ -218,7 +230,9 @@ def acl_setuser(c: Client, args: list[bytes]) -> Reply:
         raise CommandError("ERR Usernames can't contain spaces or null characters")
     acl = c.node.acl
     known = acl.users.get(name)
-    user = acl.new_user(name) if known is None else known.copy()
+    user = acl.new_user(name)
+    if known is not None:
+        user.take(known)
     rules, opened = users.merge_selectors(args[3:])
     if opened is not None:
         shown = opened.decode("utf-8", "surrogateescape")
@@ -323,12 +337,6 @@ def acl_dryrun(c: Client, args: list[bytes]) -> Reply:
         return bulk(f"This user has no permissions to run the '{entry.name}' command".encode())
     kind = b"key" if reason == users.DENIED_KEY else b"channel"
     return bulk(b"This user has no permissions to access the '%b' %b" % (words[position], kind))
-
-
-@command("acl|load", "acl|save")
-def acl_file(c: Client, args: list[bytes]) -> Reply:
-    """ACL LOAD, ACL SAVE: there is no ACL file, as in a Redis without `aclfile`."""
-    raise CommandError(_NO_FILE)
 
 
 @command("acl|help")

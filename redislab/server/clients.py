@@ -16,7 +16,7 @@ from redislab.server import tracking  # registers CLIENT TRACKING and its kin
 from redislab.server.arguments import integer_argument, timeout_seconds
 from redislab.server.help import help_reply, unknown_form
 from redislab.server.names import check_name
-from redislab.wire.resp import NULL, OK, ONE, ZERO, bulk, error, integer, verbatim
+from redislab.wire.resp import NULL, OK, ONE, ZERO, bulk, integer, verbatim
 
 if TYPE_CHECKING:
     from redislab.server.client import Client
@@ -326,10 +326,9 @@ def client_unblock(c: Client, args: list[bytes]) -> Reply:
         else:
             c.node.blocking.release(target, target.blocked.on_timeout)
     else:
-        message = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
-        c.node.count_error(message)
+        failed = CommandError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
         waits.forget(target)
-        c.node.blocking.release(target, error(message))
+        c.node.blocking.release(target, c.node.failed(target.executing, failed))
     return ONE
 
 

@@ -76,21 +76,27 @@ def auth(c: Client, args: list[bytes]) -> Reply:
     if len(args) == 2:
         if c.node.acl.default.no_password:
             raise CommandError(_NOT_CONFIGURED)
-        log_in(c, b"default", args[1])
+        log_in(c, args[0], b"default", args[1])
     else:
-        log_in(c, args[1], args[2])
+        log_in(c, *args)
     return OK
 
 
-def log_in(c: Client, name: bytes, password: bytes) -> None:
+def log_in(c: Client, command: bytes, name: bytes, password: bytes) -> None:
     """Make a client the named user.
+
+    Args:
+        c: the client.
+        command: what it has sent, for the ACL log.
+        name: of the user.
+        password: in clear.
 
     Raises:
         CommandError: WRONGPASS, for a user that is unknown or off and for a wrong password alike.
     """
     user = c.node.acl.users.get(name)
     if user is None or not user.accepts(password):
-        c.node.acl.note_failed_login(c, name)
+        c.node.acl.note_failed_login(c, command, name)
         raise CommandError(WRONG_PASSWORD)
     c.user = user
     c.authenticated = True
@@ -112,7 +118,7 @@ def hello(c: Client, args: list[bytes]) -> Reply:
     while at < len(args):
         option, more = args[at].lower(), len(args) - at - 1
         if option == b"auth" and more >= 2:
-            log_in(c, args[at + 1], args[at + 2])
+            log_in(c, args[0], args[at + 1], args[at + 2])
             at += 3
         elif option == b"setname" and more >= 1:
             check_name(args[at + 1])

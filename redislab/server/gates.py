@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError
 from redislab.server import scriptflags
-from redislab.server.users import ALLOWED, DENIED_CHANNEL, DENIED_COMMAND
+from redislab.server.users import ALLOWED, DENIED_CHANNEL, DENIED_COMMAND, sort_refusal
 
 if TYPE_CHECKING:
     from redislab.server.client import Client
@@ -86,6 +86,9 @@ def check_permissions(client: Client, entry: Entry, args: list[bytes]) -> None:
     """Raise NOPERM, and note it in the ACL log, where the client's user may not do this."""
     reason, position = client.user.check(entry.fact, args)
     if reason == ALLOWED:
+        refusal = sort_refusal(client.user, entry.fact, args)
+        if refusal is not None:
+            raise CommandError(refusal)
         return
     name = args[position] if position else entry.fact.name
     client.node.acl.note_denied(client, reason, name)

@@ -152,6 +152,7 @@ class Node:
         await self.listeners.open()
         self.log.warning("Server initialized")
         try:
+            self.acl.start_up()
             await self.persistence.start_up()
         except ExitError as end:
             self.die(end.code)

@@ -297,6 +297,9 @@ class Scripts:
                 name = argv[position] if position else entry.fact.name
                 self.node.acl.note_denied(client, reason, name, b"lua")
                 raise CommandError(f"ERR The user executing the script {_DENIED[reason]}")
+            refusal = users.sort_refusal(client.user, entry.fact, argv)
+            if refusal is not None:
+                raise CommandError(refusal)
         if running.read_only and (entry.writes or entry.name in gates.MAY_REPLICATE):
             raise CommandError(_READ_ONLY)
         if not self.node.persistence.is_plain:

@@ -190,6 +190,9 @@ def _run(c: Client, entry: Entry, words: list[bytes]) -> Reply:
             message = _ACL_CHANGED + _REASONS[reason]
             c.node.count_error(message)
             return error(message)
+        refusal = users.sort_refusal(c.user, entry.fact, words)
+        if refusal is not None:
+            return c.node.failed(entry, CommandError(refusal))
     c.executing = entry
     return execute(c, entry, words)
 

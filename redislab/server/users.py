@@ -188,12 +188,12 @@ class Selector:
     def _add_keys(self, rule: bytes) -> None:
         if self.patterns is None:
             raise RuleError(_PATTERN_AFTER_ALL.format("allkeys", "resetkeys", "patterns"))
-        use, tilde, pattern = rule.partition(b"~")
+        use, _, pattern = rule.partition(b"~")
         allowed = READ | WRITE
         if use:
             letters = use[1:].upper()
-            if not tilde or letters not in {b"R", b"W", b"RW", b"WR"}:
-                raise RuleError(SYNTAX)
+            if letters not in {b"R", b"W", b"RW", b"WR"}:
+                raise RuleError(SYNTAX)  # that there is no pattern is none, as in Redis
             allowed = (READ if b"R" in letters else 0) | (WRITE if b"W" in letters else 0)
         if has_spaces(pattern):
             raise RuleError(SYNTAX)
@@ -300,12 +300,6 @@ class User:
         """The selector that rules without parentheses change."""
         return self.selectors[0]
 
-    def copy(self) -> User:
-        """An equal user of its own."""
-        twin = User(self.name, every_channel=self.every_channel)
-        twin.take(self)
-        return twin
-
     def take(self, other: User) -> None:
         """Become equal to another user."""
         self.enabled, self.no_password = other.enabled, other.no_password
@@ -331,6 +325,13 @@ class User:
                 return verdict
             worst = max(worst, verdict)
         return worst
+
+    def may_read_every_key(self, fact: CommandFact) -> bool:
+        """Whether a command that this user may run may read whatever key it likes."""
+        return any(
+            fact.name in each.commands and (each.patterns is None or _reads_all(each.patterns))
+            for each in self.selectors
+        )
 
     # -- rules ---------------------------------------------------------------------------------
 
@@ -404,6 +405,25 @@ class User:
         parts.append(self.root.describe())
         parts += [b"(" + selector.describe() + b")" for selector in self.selectors[1:]]
         return b" ".join(parts)
+
+
+def _reads_all(patterns: dict[bytes, int]) -> bool:
+    return bool(patterns.get(b"*", 0) & READ)
+
+
+def sort_refusal(user: User, fact: CommandFact, args: Sequence[bytes]) -> str | None:
+    """Why SORT may not look at keys by pattern, which no permission for its own key allows."""
+    if fact.name not in {b"sort", b"sort_ro"} or user.may_read_every_key(fact):
+        return None
+    words = iter(args[2:])
+    for word in words:
+        option = word.lower()
+        if option in {b"by", b"get", b"store", b"limit"}:
+            value = next(words, b"")
+            if option == b"get" or (option == b"by" and b"*" in value):
+                name = option.decode().upper()
+                return f"ERR {name} option of SORT denied due to insufficient ACL permissions."
+    return None
 
 
 def merge_selectors(rules: Sequence[bytes]) -> tuple[list[bytes], bytes | None]:
