@@ -88,22 +88,18 @@ class Libraries:
         Raises:
             CommandError: why they cannot be added.
         """
-        added = [self._compile(source, limited=limited) for source in sources]
-        names = {library.name for library in added}
-        if policy == "append":
-            for library in added:
-                if library.name in self.libraries:
-                    raise CommandError(f"ERR Library {_text(library.name)} already exists")
-        kept = {
-            name: library
-            for name, library in self.libraries.items()
-            if policy != "flush" and name not in names
-        }
-        taken = {each.lower() for library in kept.values() for each in library.functions}
-        for library in added:
-            _check_collisions(library, taken)
-            taken |= {each.lower() for each in library.functions}
-        self.libraries = kept | {library.name: library for library in added}
+        added: dict[bytes, Library] = {}
+        for source in sources:
+            library = self._compile(source, limited=limited, known=added)
+            _check_collisions(library, added)
+            added[library.name] = library
+        kept = {} if policy == "flush" else dict(self.libraries)
+        for name in added:
+            if kept.pop(name, None) is not None and policy == "append":
+                raise CommandError(f"ERR Library {_text(name)} already exists")
+        for library in added.values():
+            _check_collisions(library, kept)
+        self.libraries = kept | added
         self._index()
 
     def load(self, source: bytes, *, replace: bool, limited: bool = True) -> bytes:
@@ -114,9 +110,7 @@ class Libraries:
         """
         library = self._compile(source, limited=limited, known=None if replace else self.libraries)
         kept = {name: each for name, each in self.libraries.items() if name != library.name}
-        _check_collisions(
-            library, {name.lower() for each in kept.values() for name in each.functions}
-        )
+        _check_collisions(library, kept)
         self.libraries = kept | {library.name: library}
         self._index()
         return library.name
@@ -276,7 +270,8 @@ def _is_name(name: bytes) -> bool:
     return bool(name) and _NAME_BYTES.issuperset(name)
 
 
-def _check_collisions(library: Library, taken: set[bytes]) -> None:
+def _check_collisions(library: Library, others: dict[bytes, Library]) -> None:
+    taken = {name.lower() for each in others.values() for name in each.functions}
     for name in library.functions:
         if name.lower() in taken:
             raise CommandError(f"ERR Function {_text(name)} already exists")
