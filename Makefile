@@ -39,8 +39,8 @@ site: venv ## run the notebooks and build the website into _build/html
 serve: venv ## serve the website that was built last
 	@exec $(PY) -m book.tools.serve --port $(PORT)
 
-lab: venv ## open JupyterLab on the notebooks
-	@exec $(BIN)/jupyter lab --notebook-dir=notebooks
+lab: venv ## open JupyterLab, at the first lesson
+	@exec $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/01-measure/first-server.ipynb
 
 test: lint notebooks ## run every check and every test, the built website included
 	@$(PY) -m pytest -q -n $(JOBS) --dist loadgroup $(TESTS)
@@ -73,7 +73,7 @@ $(PY):
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.book: $(PY) pyproject.toml constraints.txt
-	@echo "Installing what the book needs (a minute or two the first time)"
+	@echo "Installing what the book needs (half a minute to a few minutes, as the network is)"
 	@$(PIP) install -c constraints.txt -e ".[book,fast,scripts]"
 	@touch $@
 
