@@ -151,6 +151,7 @@ FAMILIES = (
     "scripting",
     "functions",
     "replication.commands",
+    "migrate",
     "streamhelp",
 )
 
