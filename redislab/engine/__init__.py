@@ -18,6 +18,7 @@ FAMILIES = (
     "scan",
     "sort",
     "memory",
+    "dump",
     "lists",
     "blocking_lists",
     "hashes",

@@ -12,9 +12,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from copy import copy
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from fakeredis.model import StreamEntryKey, XStream
+from fakeredis.model._stream import _StreamNode
 
 from redislab.engine.groups import Group
 from redislab.engine.stream_ids import GREATEST, LEAST, StreamId
@@ -93,6 +94,59 @@ def nodes(stream: Stream) -> int:
 def first_of_nodes(stream: Stream) -> StreamId:
     """The id of the first entry in the first node, deleted or not; the greatest one of nothing."""
     return stream._nodes[0].master_id if stream._nodes else GREATEST
+
+
+class Node(NamedTuple):
+    """One node of a stream, as Redis packs entries.
+
+    Attributes:
+        master: the id of its first entry, which may be deleted.
+        fields: the names of the fields of that one.
+        last: the id of its last entry, deleted or not.
+        live, deleted: how many entries there are, and how many deleted ones still take space.
+        size: what it takes, in bytes.
+    """
+
+    master: StreamId
+    fields: list[bytes]
+    last: StreamId
+    live: int
+    deleted: int
+    size: int
+
+
+def packing(stream: Stream) -> list[Node]:
+    """The nodes that hold the entries, in order."""
+    return [
+        Node(
+            node.master_id,
+            node.master_fields,
+            node.last_id,
+            node.live,
+            node.deleted,
+            node.lp_bytes,
+        )
+        for node in stream._nodes
+    ]
+
+
+def assemble(packed: list[Node], contents: list[Entry]) -> Stream:
+    """A stream of these nodes and entries, without groups; its counters have yet to be set."""
+    stream = Stream()
+    stream._ids = [StreamEntryKey(*entry) for entry, _ in contents]
+    stream._values_dict = dict(zip(stream._ids, (words for _, words in contents), strict=True))
+    stream._nodes = [
+        _StreamNode(
+            StreamEntryKey(*node.master),
+            node.fields,
+            StreamEntryKey(*node.last),
+            node.live,
+            node.deleted,
+            node.size,
+        )
+        for node in packed
+    ]
+    return stream
 
 
 def first_id(stream: Stream) -> StreamId:

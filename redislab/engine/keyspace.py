@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from redislab.engine.errors import wrong_type
 from redislab.engine.uses import Uses
@@ -115,6 +115,13 @@ class ToldValues(dict[bytes, Any]):
             self.on_new(self.database, key)
 
 
+class Preserving(Protocol):
+    """Keeps what the data were (`snapshot.py`)."""
+
+    def preserve(self, key: bytes, value: Any) -> None:
+        """A value that can be changed in place is about to be used."""
+
+
 class Keyspace:
     """One numbered database of an engine."""
 
@@ -125,6 +132,7 @@ class Keyspace:
         "engine",
         "expires",
         "index",
+        "snapshots",
         "to_sample",
         "values",
     )
@@ -141,6 +149,8 @@ class Keyspace:
         self.accessed: dict[bytes, int] | None = None
         # How many clients are blocked on each key.
         self.awaited: dict[bytes, int] = {}
+        # The snapshots that are being written of these values, or None.
+        self.snapshots: tuple[Preserving, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -157,6 +167,9 @@ class Keyspace:
         value = self.values.get(key)
         if self.accessed is not None and value is not None:
             self.accessed[key] = self.engine.uses.used(self.accessed.get(key))
+        if self.snapshots is not None and type(value) is not bytes:
+            for snapshot in self.snapshots:
+                snapshot.preserve(key, value)
         return value
 
     def peek(self, key: bytes) -> Any:
@@ -363,6 +376,7 @@ class Keyspace:
             if isinstance(database.values, ToldValues):
                 database.values.database = database
         self.expires, other.expires = other.expires, self.expires
+        self.snapshots, other.snapshots = other.snapshots, self.snapshots
         self.accessed, other.accessed = other.accessed, self.accessed
         self.to_sample, other.to_sample = other.to_sample, self.to_sample
         self.average_ttl_ms, other.average_ttl_ms = other.average_ttl_ms, self.average_ttl_ms

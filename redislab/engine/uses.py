@@ -100,6 +100,21 @@ class Uses:
         known = database.accessed or {}
         return self._decayed(known.get(key, self._older))
 
+    def restore(
+        self, database: Keyspace, key: bytes, idle_s: int | None, frequency: int | None
+    ) -> None:
+        """What RESTORE or a file says of a key's uses (`objectSetLRUOrLFU`): one, or the other."""
+        counts = "lfu" in self._engine.maxmemory_policy
+        if counts and frequency is not None:
+            kept = _minute(self._engine.now_ms()) << 8 | frequency
+        elif not counts and idle_s is not None:
+            kept = self._engine.now_ms() - 1000 * idle_s
+        else:
+            return
+        self.start(counting=counts)
+        if database.accessed is not None:
+            database.accessed[key] = kept
+
     def move(self, source: Keyspace, key: bytes, target: Keyspace, new_key: bytes) -> None:
         """A value has got another key; its uses stay with it."""
         if source.accessed is not None and target.accessed is not None:

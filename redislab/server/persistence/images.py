@@ -9,19 +9,17 @@ commands that make the data. Follows `rdbSaveInfoAuxFields` and `rdbLoadRio` in 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from redislab.engine import fake
 from redislab.engine.errors import CommandError
-from redislab.engine.values import HashValue, ListValue, SetValue, SortedSetValue
+from redislab.engine.rdbvalues import decode, encode
+from redislab.engine.snapshot import Snapshot
 from redislab.server.persistence.rebuild import key_commands, library_command
 from redislab.server.persistence.records import select, timestamp
-from redislab.wire.rdb import writer
-from redislab.wire.rdb.faults import RdbError, duplicated_key, shown
-from redislab.wire.rdb.opcodes import Type
+from redislab.wire.rdb import report, writer
+from redislab.wire.rdb.faults import Ending, RdbError, duplicated_key, shown
+from redislab.wire.rdb.libraries import write_library
 from redislab.wire.rdb.reader import RdbReader
-from redislab.wire.rdb.strings import string
 
 if TYPE_CHECKING:
     from redislab.server.node import Node
@@ -30,102 +28,82 @@ _EMPTY_KEYS_TOLD = 10
 
 
 class DataImage:
-    """The data of a node at one moment.
+    """The data of a node at one moment, as a file.
 
     Args:
         node: the node.
-        form: "rdb", or "commands".
-        is_base: it is the base of an append-only file.
+        facts: what an RDB file is to say of itself (its aux fields).
+        as_commands: write commands, not RDB.
     """
 
-    def __init__(self, node: Node, form: str, *, is_base: bool) -> None:
-        self.node = node
-        self.form = form
-        self.keys_done = self.copied_bytes = 0
-        self.keys_total = sum(map(len, node.engine.databases))
-        self.libraries = node.scripts.libraries.sources()
-        self.facts = node.image_facts() | {"aof-base": int(is_base)}
-        self.now = int(node.environment.unix_time())
-        self._databases: list[tuple[int, list[tuple[bytes, Any, int | None]]]] = [
-            (
-                database.index,
-                [(key, copied(value), database.expires.get(key)) for key, value in values.items()],
-            )
-            for database in node.engine.databases
-            if (values := database.values)
-        ]
+    def __init__(self, node: Node, facts: dict[str, object], *, as_commands: bool = False) -> None:
+        self._snapshot = Snapshot(node.engine)
+        self._libraries = node.scripts.libraries.sources()
+        self._facts = facts
+        self._as_commands = as_commands
+        self._checksum = node.config.rdbchecksum
+        self._timestamp = None
+        if as_commands and node.config.aof_timestamp_enabled:
+            self._timestamp = int(node.environment.unix_time())
+
+    @property
+    def keys_total(self) -> int:
+        """How many keys there are."""
+        return self._snapshot.keys_total
+
+    @property
+    def keys_done(self) -> int:
+        """How many have been written."""
+        return self._snapshot.keys_done
+
+    @property
+    def copied_bytes(self) -> int:
+        """About how much had to be kept aside because it was changed meanwhile."""
+        return self._snapshot.copied_bytes
 
     def __iter__(self) -> Iterator[bytes]:
         """The file in pieces."""
-        if self.form == "rdb":
-            return writer.in_chunks(self._rdb(), checksum=self.node.config.rdbchecksum)
-        return self._commands()
+        if self._as_commands:
+            return self._commands()
+        return writer.in_chunks(self._rdb(), checksum=self._checksum)
 
     def close(self) -> None:
-        """Let go of the data."""
-        self._databases = []
+        """Let go of the data. May be called again."""
+        self._snapshot.close()
 
     def _rdb(self) -> Iterator[bytes]:
         yield writer.header()
-        for name, fact in self.facts.items():
+        for name, fact in self._facts.items():
             yield writer.aux(name.encode(), str(fact).encode())
-        for index, items in self._databases:
-            expiring = sum(expires is not None for _, _, expires in items)
-            yield writer.database_head(index, len(items), expiring)
-            for key, value, expires in items:
-                self.keys_done += 1
-                yield from _rdb_key(key, value, expires)
+        for source in self._libraries:
+            yield write_library(source)
+        for part in self._snapshot.databases:
+            yield writer.database_head(part.database.index, part.keys, part.expiring)
+            for key, value, expires_ms in part.entries():
+                kind, body = encode(value)
+                yield writer.key_head(kind, key, expires_ms, None, None)
+                yield from body
 
     def _commands(self) -> Iterator[bytes]:
-        if self.node.config.aof_timestamp_enabled:
-            yield timestamp(self.now)
-        for source in self.libraries:
+        if self._timestamp is not None:
+            yield timestamp(self._timestamp)
+        for source in self._libraries:
             yield library_command(source)
-        for index, items in self._databases:
-            yield select(index)
-            for key, value, expires in items:
-                self.keys_done += 1
-                yield from key_commands(key, value, expires)
-
-
-def copied(value: Any) -> Any:
-    """A value that nobody changes."""
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, fake.Stream):
-        return fake.duplicate(value)
-    if isinstance(value, HashValue):
-        return HashValue(value)
-    return value.copy() if hasattr(value, "copy") else copy(value)
-
-
-def _rdb_key(key: bytes, value: Any, expires: int | None) -> Iterator[bytes]:
-    body: Iterator[bytes]
-    if isinstance(value, bytes | bytearray):
-        kind, body = Type.STRING, iter([string(bytes(value))])
-    elif isinstance(value, ListValue):
-        kind, body = Type.LIST, writer.write_elements(value)
-    elif isinstance(value, SetValue):
-        kind, body = Type.SET, writer.write_elements(value.members)
-    elif isinstance(value, HashValue):
-        kind, body = Type.HASH, writer.write_pairs(value.items())
-    elif isinstance(value, SortedSetValue):
-        kind, body = Type.ZSET_2, writer.write_scores(value.order)
-    else:
-        return
-    yield writer.key_head(kind, key, expires, None, None)
-    yield from body
+        for part in self._snapshot.databases:
+            yield select(part.database.index)
+            for key, value, expires_ms in part.entries():
+                yield from key_commands(key, value, expires_ms)
 
 
 def rdb_image(node: Node) -> DataImage:
     """The data as an RDB file."""
-    return DataImage(node, "rdb", is_base=False)
+    return DataImage(node, node.image_facts() | {"aof-base": 0})
 
 
 def base_image(node: Node) -> DataImage:
     """The data as a base of the append-only file."""
-    form = "rdb" if node.config.aof_use_rdb_preamble else "commands"
-    return DataImage(node, form, is_base=True)
+    facts = node.image_facts() | {"aof-base": 1}
+    return DataImage(node, facts, as_commands=not node.config.aof_use_rdb_preamble)
 
 
 class DataSink:
@@ -173,29 +151,11 @@ class DataSink:
                 raise duplicated_key(key, database.index)
             database.remove(key)
         self.keys += 1
-        database.values[key] = self._value(kind, value)
+        database.values[key] = decode(kind, value, self.node.engine.limits)
         if expires_ms is not None:
             database.expires[key] = expires_ms
-
-    def _value(self, kind: int, value: Any) -> Any:
-        limits = self.node.engine.limits
-        if isinstance(value, bytes):
-            return value
-        if isinstance(value, list):
-            return ListValue(value)
-        if kind in {Type.SET, Type.SET_INTSET}:
-            made = SetValue()
-            for member in value:
-                made.add(member, limits)
-            return made
-        if kind in {Type.ZSET, Type.ZSET_2, Type.ZSET_ZIPLIST, Type.ZSET_LISTPACK}:
-            scored = SortedSetValue()
-            for member, score in value.items():
-                scored.put(member, score, limits)
-            return scored
-        pairs = HashValue(value)
-        pairs.fit(limits, *(text for pair in pairs.items() for text in pair))
-        return pairs
+        if idle_s is not None or frequency is not None:
+            self.node.engine.uses.restore(database, key, idle_s, frequency)
 
     def empty(self, key: bytes) -> None:
         """A key whose value has no elements."""
@@ -205,22 +165,11 @@ class DataSink:
 
     def aux(self, name: bytes, value: bytes) -> None:
         """A fact about the file: the log tells most of them."""
-        log = self.node.log
-        match name.lower():
-            case b"redis-ver":
-                log.notice(f"Loading RDB produced by version {shown(value)}")
-            case b"ctime":
-                age = int(self.node.environment.unix_time()) - _number(value)
-                log.notice(f"RDB age {max(age, 0)} seconds")
-            case b"used-mem":
-                self.used_memory = _number(value)
-                log.notice(f"RDB memory usage when created {self.used_memory / 2**20:.2f} Mb")
-            case b"aof-preamble" if _number(value):
-                log.notice("RDB has an AOF tail")
-            case b"aof-base" if _number(value):
-                log.notice("RDB is base AOF")
-            case _ if name.startswith(b"%"):
-                log.notice(f"RDB '{shown(name)}': {shown(value)}")
+        line = report.aux_line(name, value, int(self.node.environment.unix_time()))
+        if line is not None:
+            self.node.log.notice(line)
+        if name == b"used-mem":
+            self.used_memory = report.leading_integer(value)
 
     def resize(self, keys: int, expiring: int) -> None:
         """How many keys follow: nothing has to be prepared for them here."""
@@ -237,7 +186,7 @@ class DataSink:
         """All is read: the log tells how much it was."""
         log = self.node.log
         if unchecked and self.node.config.rdbchecksum:
-            log.warning("RDB file was saved with checksum disabled: no check performed.")
+            log.warning(report.LOADED_WITHOUT_CHECKSUM)
         what = f"Done loading RDB, keys loaded: {self.keys}, keys expired: {self.expired}"
         if self._empty_keys:
             log.warning(f"{what}, empty keys skipped: {self._empty_keys}.")
@@ -245,14 +194,20 @@ class DataSink:
             log.notice(f"{what}.")
 
 
-def tell_damage(node: Node, name: str, reader: RdbReader, damage: RdbError) -> None:
-    """Log what is wrong with a file."""
-    node.log.warning(f"{damage} in {name} after {reader.offset} bytes")
+def tell_damage(node: Node, name: str, reader: RdbReader, damage: RdbError, loaded: int) -> None:
+    """Log what is wrong with a file, with the report of Redis's checker where Redis runs it.
 
-
-def _number(text: bytes) -> int:
-    """A number that a fact tells; 0 if it is none."""
-    try:
-        return int(text)
-    except ValueError:
-        return 0
+    Args:
+        node: the node.
+        name: of the file.
+        reader: has read it as far as it goes.
+        damage: what it found.
+        loaded: how far the load was when that was last looked at.
+    """
+    log = node.log
+    for line in report.fault_lines(damage, loaded):
+        log.warning(line)
+    if damage.ending is Ending.CHECKED:
+        for line in report.checker_report(name, reader, damage):
+            node.environment.log(line)
+        log.warning(report.TERMINATING)

@@ -41,7 +41,8 @@ def is_sound(payload: bytes) -> bool:
 def read_value(payload: bytes) -> tuple[int, Any]:
     """The type and the value (as in `objects.py`) in a sound payload.
 
-    What stands behind the value is not looked at, as in Redis.
+    What stands behind the value is not looked at, and a value that is too long for its body reaches
+    into the footer: both as in Redis.
 
     Raises:
         RdbError: it is damaged, or there is no value in it.
@@ -72,7 +73,7 @@ def read_sources(payload: bytes) -> list[bytes]:
 
 def _libraries(feed: Feed) -> Parsing[list[bytes]]:
     found = []
-    while feed.rest():
+    while len(feed.data) - feed.at > FOOTER_BYTES:
         opcode = yield from feed.step(read_byte)
         if opcode not in LIBRARIES:
             raise RdbError(Fault(0, "given type is not a function"))
@@ -81,9 +82,9 @@ def _libraries(feed: Feed) -> Parsing[list[bytes]]:
 
 
 def _run(payload: bytes, parse: Callable[[Feed], Parsing[T]]) -> T:
-    """What a parser makes of the body of a payload, which is all there is."""
+    """What a parser makes of a payload, which is all there is."""
     feed = Feed()
-    feed.data = payload[:-FOOTER_BYTES]
+    feed.data = payload
     feed.ended = True
     parsing = parse(feed)
     try:
