@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from redislab.server.node import Node
     from redislab.server.session import Session
 
+_UNREAD_BEFORE_PASSWORD = 1024  # bytes that a client may leave unread before it has said who it is
 _CLASSES = {"normal": 0, "master": 0, "replica": 1, "pubsub": 2}
 PROTECTED = (
     "DENIED Redis is running in protected mode because protected mode is enabled and no password "
@@ -75,7 +76,8 @@ class Limits:
             return
         limit = self.node.config.client_output_buffer_limit[_CLASSES[client.kind]]
         waiting = session.transport.get_write_buffer_size()
-        if limit.hard_bytes and waiting >= limit.hard_bytes:
+        unknown = client.must_authenticate and waiting > _UNREAD_BEFORE_PASSWORD
+        if unknown or (limit.hard_bytes and waiting >= limit.hard_bytes):
             self._close_slow_reader(client)
             return
         if not limit.soft_bytes or waiting < limit.soft_bytes:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from redislab.server.commands import Entry
     from redislab.server.node import Node
 
+# So much of what a client has sent is looked at in one turn; then the others have theirs.
+TURN_BYTES = 64 * 1024
 # A client whose socket takes no more is looked at from here on (see Node.check_output).
 SLOW_READER_BYTES = 16 * 1024
 
@@ -70,6 +72,25 @@ class Session(asyncio.Protocol):
         return True
 
     def data_received(self, data: bytes) -> None:
+        """What the client has sent, which may be much."""
+        if len(data) <= TURN_BYTES:
+            self._take(data)
+            return
+        cut = data.rfind(b"\r\n*", 0, TURN_BYTES) + 2  # before a request, if that can be
+        if cut < 2:
+            cut = TURN_BYTES
+        self._take(data[:cut])
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+            self.node.loop.call_soon(self._next_turn, data[cut:])
+
+    def _next_turn(self, data: bytes) -> None:
+        """Go on with what was left of a chunk when the turn was over."""
+        if self.client is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+            self.data_received(data)
+
+    def _take(self, data: bytes) -> None:
         """A chunk of requests."""
         client = self.client
         if client is None or self.broken is not None:
