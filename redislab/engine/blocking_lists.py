@@ -113,9 +113,9 @@ def _wait_to_move(
     """Move an element now, or when there is one; a timeout answers a null array, as in Redis."""
     source, destination = sent_on[1:3]
 
-    def move_from(client: Caller, values: ListValue) -> bytes:
+    def move_from(client: Caller, values: ListValue, words: list[bytes]) -> bytes:
         reply = move(client, source, destination, values, from_left=from_left, to_left=to_left)
-        client.rewrite(*sent_on)
+        client.rewrite(*words)
         return reply
 
     def serve(client: Caller, key: bytes) -> bytes | None:
@@ -123,13 +123,14 @@ def _wait_to_move(
         if type(values) is not ListValue:
             return None
         changes = client.engine.dirty
-        reply = move_from(client, values)
+        # The ends in Redis's own words, where a client that need not wait sends on its own.
+        reply = move_from(client, values, [*sent_on[:3], *map(bytes.lower, sent_on[3:])])
         client.engine.dirty = changes
         return reply
 
     values = c.db.typed(source, ListValue)
     if values is not None:
-        return move_from(c, values)
+        return move_from(c, values, sent_on)
     if c.deny_blocking:
         return NULL[c.resp]
     return Block([source], timeout_s, serve, NULL_ARRAY[c.resp])

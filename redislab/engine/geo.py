@@ -84,14 +84,17 @@ def geoadd(c: Caller, args: list[bytes]) -> Reply:
     if (len(args) - at) % 3 or {b"nx", b"xx"} <= options:
         raise syntax_error()
     pairs = []
+    scored = []
     for i in range(at, len(args), 3):
-        longitude, latitude = _parse_place(args[i], args[i + 1])
-        pairs.append((float(geohash.encode(longitude, latitude)), args[i + 2]))
+        bits = geohash.encode(*_parse_place(args[i], args[i + 1]))
+        pairs.append((float(bits), args[i + 2]))
+        scored += [b"%d" % bits, args[i + 2]]
     if not pairs:
         raise syntax_error()
+    before = c.engine.dirty
     reply = add(c, args[1], pairs, options)
-    scored = [text for score, member in pairs for text in (b"%d" % score, member)]
-    c.rewrite(b"zadd", *args[1:at], *scored)
+    if c.engine.dirty != before:
+        c.rewrite(b"zadd", *args[1:at], *scored)
     return reply
 
 

@@ -51,7 +51,8 @@ def xadd(c: Caller, args: list[bytes]) -> Reply:
     shown = stream_ids.show(entry)
     if c.engine.propagating:
         sent = options.exact_request(args, stream)
-        sent[options.end] = shown
+        if options.id is None or not options.number_given:
+            sent[options.end] = shown
         c.rewrite(*sent)
     db.signal_ready(key)
     return bulk(shown)
