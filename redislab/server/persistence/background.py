@@ -32,17 +32,22 @@ _DELAY_STEP_S = 0.1  # so often it is looked whether the delay still holds
 
 
 class Image(Protocol):
-    """The data as they were at one moment, as the bytes of a file.
+    """The data as they were at one moment, as the bytes of a file."""
 
-    Attributes:
-        keys_total: how many keys there were.
-        keys_done: how many of them have been written.
-        copied_bytes: what had to be kept aside because it was changed meanwhile.
-    """
+    @property
+    def keys_total(self) -> int:
+        """How many keys there were."""
+        ...
 
-    keys_total: int
-    keys_done: int
-    copied_bytes: int
+    @property
+    def keys_done(self) -> int:
+        """How many of them have been written."""
+        ...
+
+    @property
+    def copied_bytes(self) -> int:
+        """What had to be kept aside because it was changed meanwhile."""
+        ...
 
     def __iter__(self) -> Iterator[bytes]:
         """The bytes, in pieces."""

@@ -18,17 +18,20 @@ from typing import TYPE_CHECKING
 from redislab.server.exits import ExitError
 from redislab.server.persistence.background import SLICE_S, Pace
 from redislab.server.persistence.disk import error_text, read_file, remove
-from redislab.server.persistence.images import DataSink, base_image, tell_damage
+from redislab.server.persistence.images import base_image, loader, tell_damage, tell_end
 from redislab.server.persistence.manifest import Manifest, ManifestError, parse
 from redislab.server.persistence.replay import Outcome, Replay
 from redislab.wire.rdb.faults import Ending, RdbError
 from redislab.wire.rdb.reader import RdbReader
+from redislab.wire.rdb.report import leading_integer
 
 if TYPE_CHECKING:
     from redislab.server.environment import DiskFile
     from redislab.server.node import Node
 
-_GOOD = frozenset({Outcome.LOADED, Outcome.TRUNCATED})
+# So much of a file is loaded in one go; with `key-load-delay`, which is per key, less.
+_PIECE_BYTES = 1 << 15
+_SLOW_PIECE_BYTES = 1 << 12
 
 
 class Loading:
@@ -309,33 +312,34 @@ class Loading:
             ExitError: it is damaged.
         """
         node = self.node
-        sink = DataSink(
-            node, keep_expired=is_base or node.config.replicaof is not None, merge=merge
-        )
-        reader = RdbReader(
-            sink, checksum=node.config.rdbchecksum, databases=len(node.engine.databases)
-        )
-        delay_us = node.config.key_load_delay
+        keep_expired = is_base or node.config.replicaof is not None
+        loaded = loader(node, keep_expired=keep_expired, merge=merge)
+        reader, delay_us = loaded.reader, node.config.key_load_delay
         self.keys_loaded = self.keys_expired = 0
         try:
             while not reader.done:
                 if not piece:
-                    piece = file.read(1 << 12 if delay_us else 1 << 15)
+                    piece = file.read(_SLOW_PIECE_BYTES if delay_us else _PIECE_BYTES)
                 self.position += len(piece)
-                before = sink.keys
-                reader.feed(piece) if piece else reader.finish()
+                before = loaded.loaded
+                loaded.feed(piece) if piece else loaded.finish()
                 piece = b""
-                await self.tick(delay_us * (sink.keys - before))
+                await self.tick(delay_us * (loaded.loaded - before))
         except RdbError as damage:
-            tell_damage(node, name, reader, damage)
+            tell_damage(node, name, loaded, damage, self._looked_at(reader))
             if damage.ending is Ending.REFUSED:
                 return None
             raise ExitError(1) from None
         finally:
-            self.keys_loaded, self.keys_expired = sink.keys, sink.expired
-            self.used_memory = sink.used_memory
-        sink.tell_end(unchecked=reader.unchecked)
+            self.keys_loaded, self.keys_expired = loaded.loaded, loaded.expired
+            self.used_memory = leading_integer(loaded.facts.get(b"used-mem", b""))
+        tell_end(node, loaded)
         return reader
+
+    def _looked_at(self, reader: RdbReader) -> int:
+        """Up to where a load was when Redis looked last, which it does every so many bytes."""
+        interval = self.node.config.loading_process_events_interval_bytes
+        return reader.offset // interval * interval if interval else 0
 
     # -- going on ----------------------------------------------------------------------------------
 
