@@ -23,10 +23,12 @@ from redislab.engine.values import (
     ListValue,
     SetValue,
     SortedSetValue,
+    type_names,
 )
 
 V = TypeVar("V")
 
+_WAITED_FOR = frozenset({b"list", b"zset", b"stream"})  # no client waits for a key of other types
 # The event of a change that comes of replacing a whole database: FLUSHALL, SWAPDB.
 REPLACED = b"\0replaced"
 
@@ -265,9 +267,11 @@ class Keyspace:
         type they cannot use.
         """
         self.expire_if_due(key, to_write=True)
-        if key in self.awaited and key not in self.values:
-            self.signal_ready(key)
+        is_new = key not in self.values
+        self.signal_gone(key)
         self.values[key] = value
+        if is_new:
+            self.signal_ready(key)
         if self.expires:
             self.expires.pop(key, None)
 
@@ -306,8 +310,7 @@ class Keyspace:
         self.expires.pop(key, None)
         if self.accessed is not None:
             self.accessed.pop(key, None)
-        if key in self.awaited:
-            self.signal_ready(key)  # who waits as a consumer of a group is told of its end
+        self.signal_gone(key)
         return self.values.pop(key, None) is not None
 
     def remove_if_empty(self, key: bytes) -> None:
@@ -345,7 +348,12 @@ class Keyspace:
 
     def signal_ready(self, key: bytes) -> None:
         """A key received elements: remember it if blocked clients wait for it."""
-        if key in self.awaited:
+        if key in self.awaited and type_names.get(type(self.values.get(key))) in _WAITED_FOR:
+            self.engine.ready[self.index, key] = None
+
+    def signal_gone(self, key: bytes) -> None:
+        """A key is about to be removed or replaced: who reads a stream in a group is told so."""
+        if key in self.awaited and type_names.get(type(self.values.get(key))) == b"stream":
             self.engine.ready[self.index, key] = None
 
     def clear(self) -> int:
@@ -355,8 +363,7 @@ class Keyspace:
             for key in list(self.values):
                 self.changed(key, REPLACED, 0)
         for key in self.awaited:
-            if key in self.values:
-                self.signal_ready(key)
+            self.signal_gone(key)
         self.values.clear()
         self.expires.clear()
         if self.accessed is not None:

@@ -409,11 +409,10 @@ def _overwrite(c: Caller, key: bytes, value: bytes, *, keep_ttl: bool = False) -
     """Set a key whatever it held, as Redis' `setKey` does."""
     db = c.db
     db.lookup(key)  # a key whose time has come is first removed as expired
+    db.signal_gone(key)
     db.values[key] = value
     if not keep_ttl:
         db.expires.pop(key, None)
-    if key in db.awaited:
-        db.signal_ready(key)
 
 
 def _set_all(c: Caller, args: list[bytes]) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from redislab.engine.dump import dump_value
 from redislab.engine.errors import CommandError
+from redislab.engine.values import ListValue
 from redislab.wire.rdb.payload import seal
 from tests.engine.callers import START_MS, TestCaller
 
@@ -49,10 +50,11 @@ def test_a_replica_keeps_an_expired_value_for_its_master_to_delete(c):
 
 
 def test_events_and_waiting_clients(c):
-    c.db.awaited[b"k"] = 1
+    c.db.awaited[b"k"] = c.db.awaited[b"l"] = 1
     c("restore", "k", 0, PAYLOAD)
-    assert c.events == [(b"restore", b"k")]
-    assert list(c.engine.ready) == [(0, b"k")]
+    c("restore", "l", 0, dump_value(ListValue([b"x"])))
+    assert c.events == [(b"restore", b"k"), (b"restore", b"l")]
+    assert list(c.engine.ready) == [(0, b"l")]  # nobody can wait for a string
 
 
 def test_frequency_is_kept_with_an_lfu_policy_only(c):
