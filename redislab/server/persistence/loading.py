@@ -44,6 +44,7 @@ class Loading:
         position: how much of it is loaded.
         used_memory: what the RDB file says that its data took in memory.
         keys_loaded, keys_expired: of the last RDB file: keys, and those whose time had come.
+        facts: what that file says of itself.
     """
 
     def __init__(self, node: Node) -> None:
@@ -52,6 +53,7 @@ class Loading:
         self.started = 0
         self.total_bytes = self.position = self.used_memory = 0
         self.keys_loaded = self.keys_expired = 0
+        self.facts: dict[bytes, bytes] = {}
         self._slice_began = 0.0
         self._starting = False
 
@@ -129,6 +131,7 @@ class Loading:
             node.log.warning(f"Fatal error loading the DB: {reason}. Exiting.")
             raise ExitError(1)
         node.log.notice(f"DB loaded from disk: {node.clock() - began:.3f} seconds")
+        node.replication.restore(self.facts)
 
     async def _open_append_only_file(self) -> None:
         """Open the last increment; make what is missing, a base for a start without data too."""

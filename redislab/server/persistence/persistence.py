@@ -74,7 +74,7 @@ class Persistence:
     @property
     def active(self) -> str | None:
         """What is being written in the background now, as Redis names its child: "RDB", "AOF"."""
-        if self.saving.running:
+        if self.saving.running or self.node.replication.masterside.transfers.target:
             return _RDB
         return _AOF if self.rewriting.running else None
 

@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from redislab.engine.errors import CommandError
 from redislab.engine.rdbload import RdbLoader
-from redislab.engine.rdbsave import rdb_chunks
+from redislab.engine.rdbsave import RdbImage
+from redislab.wire.rdb import report
+from redislab.wire.rdb.faults import bad_library
 
 if TYPE_CHECKING:
     from redislab.server.node import Node
 
 
-def image_chunks(
-    node: Node, facts: Mapping[str, object], without: frozenset[str]
-) -> Iterator[bytes]:
-    """An RDB file of a node's data as they are now, in pieces.
+def take_image(node: Node, facts: Mapping[str, object], without: frozenset[str]) -> RdbImage:
+    """An RDB file of a node's data as they are now.
 
     Args:
         node: the node.
         facts: where in which history the data stand (aux fields).
         without: what to leave out: "data", "functions".
     """
-    return rdb_chunks(node.engine, node.image_facts() | dict(facts))
+    return RdbImage(
+        node.engine,
+        node.image_facts() | dict(facts) | {"aof-base": 0},
+        () if "functions" in without else node.scripts.libraries.sources(),
+        with_data="data" not in without,
+        checksum=node.config.rdbchecksum,
+    )
 
 
 class Loader:
     """Builds the data of an RDB file, apart from those that the node has."""
 
     def __init__(self, node: Node) -> None:
-        self._loader = RdbLoader(node.new_engine(), keep_expired=True)
+        self._node = node
+        self._loader = RdbLoader(
+            node.new_engine(),
+            keep_expired=True,
+            checksum=node.config.rdbchecksum,
+            on_aux=self._tell_fact,
+        )
+
+    def _tell_fact(self, name: bytes, value: bytes) -> None:
+        line = report.aux_line(name, value, int(self._node.environment.unix_time()))
+        if line is not None:
+            self._node.log.notice(line)
 
     def feed(self, data: bytes) -> None:
         """Read some more bytes.
@@ -46,6 +64,14 @@ class Loader:
             RdbError: the file is not at its end.
         """
         self._loader.finish()
+        loader, log = self._loader, self._node.log
+        if loader.reader.unchecked and self._node.config.rdbchecksum:
+            log.warning(report.LOADED_WITHOUT_CHECKSUM)
+        what = f"Done loading RDB, keys loaded: {loader.loaded}, keys expired: {loader.expired}"
+        if loader.empty_keys:
+            log.warning(f"{what}, empty keys skipped: {loader.empty_keys}.")
+        else:
+            log.notice(f"{what}.")
 
     @property
     def done(self) -> bool:
@@ -60,8 +86,18 @@ class Loader:
     @property
     def stream_database(self) -> int:
         """The database that the stream is in which follows the data."""
-        return self._loader.stream_database
+        found = self._loader.stream_database
+        return found if found < len(self._node.engine.databases) else 0
 
-    def take_over(self, node: Node) -> None:
-        """Let the data take the place of those of a node."""
-        node.adopt(self._loader.engine)
+    def take_over(self) -> None:
+        """Let the data take the place of those of the node.
+
+        Raises:
+            RdbError: a library of functions does not load; everything is as it was.
+        """
+        libraries = self._node.scripts.libraries
+        try:
+            libraries.join(self._loader.libraries, policy="flush", limited=False)
+        except CommandError as failed:
+            raise bad_library(failed.message.removeprefix("ERR ")) from None
+        self._node.adopt(self._loader.engine)

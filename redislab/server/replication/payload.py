@@ -237,6 +237,17 @@ class Payload:
         if self.loader.rest and not self.is_marked:
             raise self._not_loaded("there is more than the data set")
 
+    def take_over(self) -> None:
+        """Let the data take the place of those of the node.
+
+        Raises:
+            PayloadError: they cannot.
+        """
+        try:
+            self.loader.take_over()
+        except RdbError as damage:
+            raise self._not_loaded(str(damage)) from None
+
     def discard(self) -> None:
         """Forget it, and take a file that was not finished away."""
         if self._file is None:

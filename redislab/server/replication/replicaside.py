@@ -14,6 +14,7 @@ import asyncio
 from typing import TYPE_CHECKING, Literal
 
 from redislab.server.clients import describe
+from redislab.server.persistence.appendfile import State
 from redislab.server.replication.apply import Applier
 from redislab.server.replication.handshake import HANDSHAKE, Step
 from redislab.server.replication.link import Ending, MasterLink
@@ -119,6 +120,10 @@ class ReplicaSide:
 
     def know_history(self, database: int = 0) -> None:
         """The node's own history may be one that a master can go on with."""
+        self.node.log.notice(
+            "Before turning into a replica, using my own master parameters to synthesize a cached "
+            "master: I may be able to synchronize with the new master with just a partial transfer."
+        )
         self.applier = Applier(self.node, self.replication.masterside, database)
         self._speaks_psync = True
 
@@ -229,39 +234,66 @@ class ReplicaSide:
 
     async def _load(self, link: MasterLink, payload: Payload) -> None:
         """Read the data set beside the present data, and change over once all of it is read."""
+        node, log = self.node, self.node.log
         try:
+            if payload.to_disk:
+                self._stop_saving()
             await payload.settle()
             for _ in payload.load():
                 await asyncio.sleep(0)
+            swaps = payload.swaps and not payload.to_disk
+            what = "Swapping active DB with loaded DB" if swaps else "Flushing old data"
+            self._change_over(payload, f"MASTER <-> REPLICA sync: {what}")
         except PayloadError as wrong:
             self.loading_task = None
             link.give_up(wrong)
             return
+        if swaps:
+            log.notice("MASTER <-> REPLICA sync: Discarding old DB in background")
         self.loading_task = None
-        self._change_over(payload)
         self._end_load()
         link.loaded()
         self._begin_stream(link)
-        self.node.log.notice("MASTER <-> REPLICA sync: Finished with success")
+        log.notice("MASTER <-> REPLICA sync: Finished with success")
         if payload.is_marked:
             self.acknowledge()
-        # PERSIST
+        self.restart_append_only_file()
+        if node.engine.ready:
+            node.blocking.serve_ready()
         link.go_on(payload.rest)
 
-    def _change_over(self, payload: Payload) -> None:
-        """Let the data set take the place of the present data, and its history of theirs."""
-        node, log, masterside = self.node, self.node.log, self.replication.masterside
+    def _stop_saving(self) -> None:
+        """What is being saved is old, and must not take the place of what has come."""
+        saving, log = self.node.persistence.saving, self.node.log
+        if saving.running:
+            log.notice(
+                "Replica is about to load the RDB file received from the master, but there is a "
+                "pending RDB child running. Killing process "
+                f"{self.node.environment.process_id} and removing its temp file to avoid any race"
+            )
+            saving.cancel()
+
+    def restart_append_only_file(self) -> None:
+        """Begin a new append-only file with the data as they are now, if there is to be one."""
+        persistence = self.node.persistence
+        if self.node.config.appendonly and persistence.aof.state is State.OFF:
+            persistence.rewriting.switch_on()
+
+    def _change_over(self, payload: Payload, line: str) -> None:
+        """Let the data set take the place of the present data, and its history of theirs.
+
+        Raises:
+            PayloadError: it cannot; everything is as it was.
+        """
+        node, masterside = self.node, self.replication.masterside
+        payload.take_over()
+        if node.persistence.aof.state is not State.OFF:
+            node.persistence.rewriting.switch_off()
         self.forget_history()
         # Our own replicas have to begin anew as well.
         masterside.disconnect_replicas()
         masterside.free_backlog()
-        if payload.swaps and not payload.to_disk:
-            log.notice("MASTER <-> REPLICA sync: Swapping active DB with loaded DB")
-        else:
-            log.notice("MASTER <-> REPLICA sync: Flushing old data")
-        payload.loader.take_over(node)
-        if payload.swaps and not payload.to_disk:
-            log.notice("MASTER <-> REPLICA sync: Discarding old DB in background")
+        node.log.notice(line)
         if payload.history:
             self.history.adopt(payload.history, payload.offset)
         else:
@@ -272,10 +304,13 @@ class ReplicaSide:
         self.applier = Applier(node, masterside, payload.loader.stream_database)
         if not payload.to_disk:
             node.engine.dirty += 1
-        if node.config.rdb_del_sync_files and not node.config.save and not node.config.appendonly:
+        config = node.config
+        if config.rdb_del_sync_files and not config.save and not config.appendonly:
+            node.log.notice(
+                "Removing the RDB file obtained from the master. This replica has persistence "
+                "disabled"
+            )
             payload.remove_file()
-        if node.engine.ready:
-            node.blocking.serve_ready()
 
     def _set_loading(self, loading: Literal["", "sync", "async"]) -> None:
         if loading != self.loading:

@@ -8,14 +8,16 @@ what `loadDataFromDisk` in `src/server.c` does for replication, of Redis 7.0.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError
 from redislab.server.replication.failover import Failover
-from redislab.server.replication.history import History, new_id
+from redislab.server.replication.history import NO_ID, OFFSET_MAX, History, new_id
 from redislab.server.replication.masterside import MasterSide
 from redislab.server.replication.replicaside import ReplicaSide
 from redislab.server.replication.waits import Waits
+from redislab.wire.rdb.report import leading_integer
 
 if TYPE_CHECKING:
     from redislab.server.client import Client
@@ -47,6 +49,10 @@ class Replication:
         self.replicaside = ReplicaSide(self)
         self.waits = Waits(self)
         self.failover = Failover(self)
+        self.replicaside.master = node.config.replicaof
+        if self.is_replica:  # from the first, so that it keeps what has expired when it loads
+            node.role, node.log.role = "replica", "S"
+            node.engine.expires_by_itself = False
         for name in ("min-replicas-to-write", "min-replicas-max-lag"):
             node.config.on_change(name, self.masterside.count_good_replicas)
             node.config.on_change(name, node.refresh)
@@ -58,25 +64,27 @@ class Replication:
     def start(self) -> None:
         """The node begins: follow the master that the configuration names."""
         self.node.call_later(_TICK_SECONDS, self._tick)
-        if self.node.config.replicaof is not None:
-            host, port = self.node.config.replicaof
-            self._become(master=False)
-            self.replicaside.follow(host, port)
+        if self.replicaside.master is not None:
+            self.follow_state()
+            self.replicaside.follow(*self.replicaside.master)
 
-    def restore(self, replication_id: str, offset: int, database: int) -> None:
-        """The node has loaded data that stand at this place of a history.
+    def restore(self, facts: Mapping[bytes, bytes]) -> None:
+        """The node has loaded an RDB file, which may say where in which history its data stand.
 
-        A replica asks to go on from there. A master lets replicas go on up to there.
+        A replica asks to go on from there. A master lets replicas go on that are as far.
 
         Args:
-            replication_id: the history.
-            offset: how much of it they contain.
-            database: the database that the stream was in.
+            facts: what the file says of itself (aux fields).
         """
+        replication_id = facts.get(b"repl-id", b"").decode("latin-1")
+        offset = leading_integer(facts.get(b"repl-offset", b"-1"))
+        if len(replication_id) != len(NO_ID) or not 0 <= offset <= OFFSET_MAX:
+            return
         history = self.history
-        if self.node.config.replicaof is not None:
+        if self.is_replica:
             history.id, history.offset = replication_id, offset
-            self.replicaside.know_history(database)
+            database = leading_integer(facts.get(b"repl-stream-db", b"0"))
+            self.replicaside.know_history(database % len(self.node.engine.databases))
             return
         history.second_id, history.second_offset = replication_id, offset + 1
         history.offset += offset
@@ -116,11 +124,6 @@ class Replication:
         self._become(master=False)
         self.node.config.replicaof = (host, port)
         if was_master:
-            self.node.log.notice(
-                "Before turning into a replica, using my own master parameters to synthesize a "
-                "cached master: I may be able to synchronize with the new master with just a "
-                "partial transfer."
-            )
             self.replicaside.know_history()
         # The replicas stay: if we can go on with the new master, so can they with us.
         self.replicaside.follow(host, port)
@@ -145,6 +148,7 @@ class Replication:
         self.masterside.encoder.database = -1
         self.masterside.start_feeding()
         self.masterside.note_alone()
+        self.replicaside.restart_append_only_file()
         self.node.refresh()
 
     def _become(self, *, master: bool) -> None:

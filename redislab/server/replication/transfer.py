@@ -18,11 +18,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from redislab.server.replication.image import image_chunks
+from redislab.server.replication.image import take_image
 from redislab.server.replication.replica import Replica, State
 from redislab.wire.resp import error, simple
 
 if TYPE_CHECKING:
+    from redislab.engine.rdbsave import RdbImage
     from redislab.server.replication.masterside import MasterSide
 
 # A slice of the image: how long the loop may be kept, and how many bytes at most.
@@ -163,16 +164,16 @@ class Transfers:
             )
             self._refuse(batch)
             return
-        chunks = image_chunks(self.node, facts, without)
+        image = take_image(self.node, facts, without)
         for replica in batch:
             self._greet(replica, self.side.history.offset)
         if self.target == "socket":
             self.node.log.notice(
                 f"Background RDB transfer started by pid {self.node.environment.process_id}"
             )
-            work = self._to_sockets(chunks)
+            work = self._to_sockets(image)
         else:
-            work = self._to_disk(chunks)
+            work = self._to_disk(image)
         self._task = self.node.loop.create_task(work, name="full resynchronization")
 
     def _refuse(self, batch: list[Replica]) -> None:
@@ -194,12 +195,12 @@ class Transfers:
             greeting = f"FULLRESYNC {self.side.history.id} {offset}"
             replica.session.write(simple(greeting.encode()))
 
-    async def _to_sockets(self, chunks: Iterator[bytes]) -> None:
+    async def _to_sockets(self, image: RdbImage) -> None:
         log = self.node.log
         mark = b"%040x" % self.node.random.getrandbits(8 * _MARK_BYTES)
         self._send(b"$EOF:" + mark + b"\r\n")
         try:
-            for piece in self._slices(chunks):
+            for piece in self._slices(iter(image)):
                 self._send(piece)
                 await self._room(self._batch)
                 if not self._batch:
@@ -212,7 +213,7 @@ class Transfers:
                     f"{len(self._batch)} replicas still up."
                 )
         finally:
-            _close(chunks)
+            image.close()
             self._task, self.target = None, ""
         batch, self._batch = self._batch, []
         if batch:
@@ -222,14 +223,14 @@ class Transfers:
             self._put_online(replica)
         self.tick()
 
-    async def _to_disk(self, chunks: Iterator[bytes]) -> None:
+    async def _to_disk(self, image: RdbImage) -> None:
         self._made_file = self.node.config.rdb_del_sync_files
         path = None
         try:
             with suppress(OSError):  # the log has told of it
-                path = await self.node.persistence.save_image(chunks)
+                path = await self.node.persistence.save_image(iter(image))
         finally:
-            _close(chunks)
+            image.close()
             self._task, self.target = None, ""
         batch, self._batch = self._batch, []
         for replica in batch:
@@ -351,10 +352,3 @@ class Transfers:
 def _unread(replica: Replica) -> int:
     """How many bytes were written to a replica that its connection has not taken."""
     return replica.session.transport.get_write_buffer_size()
-
-
-def _close(chunks: Iterator[bytes]) -> None:
-    """Let go of the data that an image holds."""
-    close = getattr(chunks, "close", None)
-    if close is not None:
-        close()
