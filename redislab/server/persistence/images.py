@@ -40,9 +40,10 @@ def base_image(node: Node) -> Image:
 
 
 def _rdb_image(node: Node, *, is_base: bool) -> RdbImage:
+    place = {} if is_base else node.replication.image_facts()
     return RdbImage(
         node.engine,
-        node.image_facts() | {"aof-base": int(is_base)},
+        node.image_facts() | place | {"aof-base": int(is_base)},
         node.scripts.libraries.sources(),
         checksum=node.config.rdbchecksum,
     )
@@ -125,6 +126,7 @@ def loader(node: Node, *, keep_expired: bool, merge: bool) -> RdbLoader:
         on_library=on_library,
         on_aux=on_aux,
         on_empty=on_empty,
+        on_expired=node.replication.note_expired,
     )
 
 

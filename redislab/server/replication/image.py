@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from redislab.engine.errors import CommandError
 from redislab.engine.rdbload import RdbLoader
 from redislab.engine.rdbsave import RdbImage
+from redislab.server.persistence.images import tell_end
 from redislab.wire.rdb import report
 from redislab.wire.rdb.faults import bad_library
 
@@ -64,14 +65,7 @@ class Loader:
             RdbError: the file is not at its end.
         """
         self._loader.finish()
-        loader, log = self._loader, self._node.log
-        if loader.reader.unchecked and self._node.config.rdbchecksum:
-            log.warning(report.LOADED_WITHOUT_CHECKSUM)
-        what = f"Done loading RDB, keys loaded: {loader.loaded}, keys expired: {loader.expired}"
-        if loader.empty_keys:
-            log.warning(f"{what}, empty keys skipped: {loader.empty_keys}.")
-        else:
-            log.notice(f"{what}.")
+        tell_end(self._node, self._loader)
 
     @property
     def done(self) -> bool:

@@ -20,6 +20,7 @@ from redislab.server.replication.waits import Waits
 from redislab.wire.rdb.report import leading_integer
 
 if TYPE_CHECKING:
+    from redislab.engine.keyspace import Keyspace
     from redislab.server.client import Client
     from redislab.server.node import Node
 
@@ -49,6 +50,8 @@ class Replication:
         self.replicaside = ReplicaSide(self)
         self.waits = Waits(self)
         self.failover = Failover(self)
+        self._started = False
+        self._expired: list[tuple[int, bytes]] = []
         self.replicaside.master = node.config.replicaof
         if self.is_replica:  # from the first, so that it keeps what has expired when it loads
             node.role, node.log.role = "replica", "S"
@@ -63,6 +66,8 @@ class Replication:
 
     def start(self) -> None:
         """The node begins: follow the master that the configuration names."""
+        self._started = True
+        self._expired.clear()
         self.node.call_later(_TICK_SECONDS, self._tick)
         if self.replicaside.master is not None:
             self.follow_state()
@@ -87,9 +92,16 @@ class Replication:
             self.replicaside.know_history(database % len(self.node.engine.databases))
             return
         history.second_id, history.second_offset = replication_id, offset + 1
-        history.offset += offset
+        history.offset = offset
         self.masterside.create_backlog()
+        for database, key in self._expired:
+            self.masterside.feed([(database, [b"DEL", key])])
         self.masterside.note_alone()
+
+    def note_expired(self, database: Keyspace, key: bytes) -> None:
+        """A key was left out when data were loaded, for its time had come; replicas may have it."""
+        if not self._started:
+            self._expired.append((database.index, key))
 
     def stop(self) -> None:
         """The node ends."""
