@@ -265,6 +265,8 @@ class Node:
             if not client.postponed and client is not self.scripts.slow.client:
                 self.blocking.release(client, error)
                 client.close_soon()
+                if client.session is not None:
+                    self.loop.call_soon(client.session.flush)
 
     def close(self, client: Client) -> None:
         """End a client's connection now; what was not sent yet is lost."""
