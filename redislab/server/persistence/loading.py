@@ -335,6 +335,7 @@ class Loading:
             raise ExitError(1) from None
         finally:
             self.keys_loaded, self.keys_expired = loaded.loaded, loaded.expired
+            self.facts = loaded.facts
             self.used_memory = leading_integer(loaded.facts.get(b"used-mem", b""))
         tell_end(node, loaded)
         return reader
