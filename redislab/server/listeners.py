@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from redislab.server.client import Client
@@ -80,8 +80,7 @@ class Listeners:
         if config.unixsocket:
             await self._open_unix(config.unixsocket)
         if not self.servers:
-            self.node.log.warning("Configured to not listen anywhere, exiting.")
-            self._give_up(None)
+            self._end("Configured to not listen anywhere, exiting.", None)
         self._where = where
 
     async def _open_unix(self, path: str) -> None:
@@ -91,8 +90,7 @@ class Listeners:
             server = await self.node.loop.create_unix_server(self.session, path)
         except OSError as failure:
             reason = os.strerror(failure.errno or 0)
-            self.node.log.warning(f"Opening Unix socket: bind: {reason}")
-            self._give_up(failure)
+            self._end(f"Failed opening Unix socket: bind: {reason}", failure)
         else:
             self.servers.append(server)
             if self.node.config.unixsocketperm:
@@ -102,19 +100,23 @@ class Listeners:
         """Pass over an address that may be missing, give up for one that may not."""
         shown = {"0.0.0.0": "*", "::": "::*"}.get(host, host)
         code = failure.errno or 0
-        reason = os.strerror(code) if code > 0 else str(failure)
-        call = "socket" if code in _UNSUPPORTED else "bind"
+        if code < 0:  # of looking the name up
+            reason = failure.strerror or str(failure)
+        else:
+            reason = f"{'socket' if code in _UNSUPPORTED else 'bind'}: {os.strerror(code)}"
         self.node.log.warning(
             "Warning: Could not create server TCP listening socket "
-            f"{shown}:{self.node.config.port}: {call}: {reason}"
+            f"{shown}:{self.node.config.port}: {reason}"
         )
         if code in _UNSUPPORTED or (code == errno.EADDRNOTAVAIL and not required):
             return
         self._give_up(failure)
 
     def _give_up(self, failure: OSError | None) -> None:
+        self._end(f"Failed listening on port {self.node.config.port} (TCP), aborting.", failure)
+
+    def _end(self, message: str, failure: OSError | None) -> NoReturn:
         self.close()
-        message = f"Failed listening on port {self.node.config.port} (TCP), aborting."
         self.node.log.warning(message)
         number = errno.EADDRNOTAVAIL if failure is None else failure.errno
         raise OSError(number, message) from failure

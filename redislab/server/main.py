@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
         config = Config.from_args(argv, stdin=sys.stdin.buffer.read)
     except StartupExit as end:
         sys.stdout.write(end.stdout)
-        sys.stderr.write(end.stderr)
+        sys.stderr.buffer.write(end.stderr.encode("utf-8", "surrogateescape"))
         for line in end.log.splitlines():
             log.warning(line)
         return end.code
