@@ -96,9 +96,12 @@ def test_the_commands_for_a_machine_of_ones_own_work(lesson, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
+    patience = "until redis-cli -p {} PING >/dev/null 2>&1; do sleep 0.1; done"
     for block in blocks:
+        assert "\nsleep 1 " in block  # enough for a person; a busy machine may need more
+        commands = block.replace("sleep 1 ", patience.format(PORT)).replace(PORT, port)
         done = subprocess.run(
-            ["bash", "-e", "-c", block.replace(PORT, port).replace("-n 100000", "-n 10000")],
+            ["bash", "-e", "-c", commands.replace("-n 100000", "-n 10000")],
             cwd=tmp_path,
             capture_output=True,
             text=True,
