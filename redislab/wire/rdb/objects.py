@@ -40,6 +40,7 @@ from redislab.wire.rdb.faults import (
     BAD_ZSET_LISTPACK,
     BAD_ZSET_ZIPLIST,
     DUPLICATE_FIELDS,
+    DUPLICATE_FIELDS_OF_MANY,
     DUPLICATE_MEMBERS,
     DUPLICATE_SORTED_MEMBERS,
     SCORE_IS_NAN,
@@ -56,6 +57,7 @@ from redislab.wire.rdb.strings import read_fixed, read_length, read_string, read
 
 _DOUBLE = Struct("<d")
 _OLD_NAN, _OLD_INFINITY, _OLD_MINUS_INFINITY = 253, 254, 255
+_LISTPACK_FIELDS = 512  # hash-max-listpack-entries, if nobody changes it
 _FEW = 128  # elements, or nodes, of a value that is read in one go
 
 # What C's `strtod` takes of a text, whatever follows it.
@@ -125,7 +127,9 @@ def _set(data: bytes, at: int) -> tuple[dict[bytes, int], int]:
 
 
 def _long_hash(feed: Feed, kind: int) -> Parsing[dict[bytes, bytes]]:
-    return _pairs((yield from _strings(feed, 2)), DUPLICATE_FIELDS)
+    words = yield from _strings(feed, 2)
+    many = len(words) > 2 * _LISTPACK_FIELDS
+    return _pairs(words, DUPLICATE_FIELDS_OF_MANY if many else DUPLICATE_FIELDS)
 
 
 def _hash(data: bytes, at: int) -> tuple[dict[bytes, bytes], int]:

@@ -221,6 +221,7 @@ class RdbReader:
                 return
             feed.at = end
             progress.keys += 1
+            progress.kind = -1
             if expires_ms is not None:
                 progress.expiring += 1
             if value or kind == Type.STRING:

@@ -121,14 +121,10 @@ def read_stream(feed: Feed, kind: int) -> Parsing[StreamData]:
         stream.entries_added = yield from feed.step(read_length, cut)
     if count != sum(len(node.entries) for node in nodes):
         raise RdbError(faults.STREAM_LENGTH_WRONG)
-    names = set()
+    names: set[bytes] = set()
     groups = yield from feed.step(read_length, faults.GROUPS_CUT)
     for _ in range(groups):
-        group = yield from _read_group(feed, kind)
-        if group.name in names:
-            raise RdbError(faults.duplicated_group(group.name))
-        names.add(group.name)
-        stream.groups.append(group)
+        stream.groups.append((yield from _read_group(feed, kind, names)))
     return stream
 
 
@@ -142,11 +138,7 @@ def _read_nodes(feed: Feed) -> Parsing[list[NodeData]]:
         master: Id = _ID.unpack(key)
         blob = yield from feed.step(read_string, faults.STREAM_LISTPACK_CUT)
         elements = packed.listpack(blob)
-        if elements is None:
-            raise RdbError(faults.BAD_STREAM_LISTPACK)
-        if not elements:
-            raise RdbError(faults.EMPTY_STREAM_LISTPACK)
-        node = _read_node(master, elements)
+        node = _read_node(master, elements) if elements else None
         if node is None:
             raise RdbError(faults.BAD_STREAM_LISTPACK)
         node.size = len(blob)
@@ -232,13 +224,17 @@ def _fixed_time(data: bytes, at: int) -> tuple[bytes, int]:
     return read_fixed(data, at, _TIME.size)
 
 
-def _read_group(feed: Feed, kind: int) -> Parsing[GroupData]:
+def _read_group(feed: Feed, kind: int, names: set[bytes]) -> Parsing[GroupData]:
+    """A group, whose name must be none of those before."""
     name = yield from feed.step(read_string, faults.GROUP_NAME_CUT)
     last = yield from _read_id(feed, faults.GROUP_ID_CUT)
     read = None
     if kind == Type.STREAM_LISTPACKS_2:
         number = yield from feed.step(read_length, faults.GROUP_OFFSET_CUT)
         read = number if number <= _INT64_MAX else None
+    if name in names:
+        raise RdbError(faults.duplicated_group(name))
+    names.add(name)
     group = GroupData(name, last, read)
     count = yield from feed.step(read_length, faults.PENDING_COUNT_CUT)
     for _ in range(count):
@@ -249,22 +245,23 @@ def _read_group(feed: Feed, kind: int) -> Parsing[GroupData]:
             raise RdbError(faults.DUPLICATE_PENDING)
         group.pending[entry] = delivered_ms, times
     free = set(group.pending)
-    names = set()
+    known: set[bytes] = set()
     count = yield from feed.step(read_length, faults.CONSUMERS_CUT)
     for _ in range(count):
-        consumer = yield from _read_consumer(feed, group, free)
-        if consumer.name in names:
-            raise RdbError(faults.DUPLICATE_CONSUMER)
-        names.add(consumer.name)
-        group.consumers.append(consumer)
+        group.consumers.append((yield from _read_consumer(feed, group, free, known)))
     if free:
         raise RdbError(faults.PENDING_WITHOUT_CONSUMER)
     return group
 
 
-def _read_consumer(feed: Feed, group: GroupData, free: set[Id]) -> Parsing[ConsumerData]:
+def _read_consumer(
+    feed: Feed, group: GroupData, free: set[Id], names: set[bytes]
+) -> Parsing[ConsumerData]:
     """A consumer; what it has to acknowledge is taken from what is `free` of the group's."""
     name = yield from feed.step(read_string, faults.CONSUMER_NAME_CUT)
+    if name in names:
+        raise RdbError(faults.DUPLICATE_CONSUMER)
+    names.add(name)
     seen_ms = yield from _read_time(feed, faults.SEEN_TIME_CUT)
     count = yield from feed.step(read_length, faults.CONSUMER_PENDING_COUNT_CUT)
     pending = []

@@ -17,7 +17,7 @@ from redislab.wire.rdb.opcodes import CHECKSUM_BYTES, MAGIC, VERSION, Opcode
 from redislab.wire.rdb.strings import length, string
 
 CHUNK_BYTES = 1 << 13  # some hundred small keys: a millisecond or two
-_SLICE = 512  # elements that are written in one piece
+_SLICE = 128  # elements that are written in one piece
 
 _SCORE = Struct("<d")
 _EXPIRES = Struct("<Bq")

@@ -85,7 +85,7 @@ def test_values_of_every_size():
             expected[key] = value
     chunks = list(in_chunks(pieces))
     assert read(b"".join(chunks)).keys == expected
-    assert all(CHUNK_BYTES <= len(chunk) < 3 * CHUNK_BYTES for chunk in chunks[:-1])
+    assert all(CHUNK_BYTES <= len(chunk) < 4 * CHUNK_BYTES for chunk in chunks[:-1])
     assert read(b"".join(in_chunks(pieces, checksum=False))).keys == expected
 
 
