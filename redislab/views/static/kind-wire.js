@@ -125,7 +125,11 @@ export default function create({ html, format }) {
           onsubmit: (event) => {
             event.preventDefault();
             const line = input.value.trim();
-            if (!line) return;
+            if (!line) {
+              status.textContent = "Type a command first, such as GET greeting.";
+              input.focus();
+              return;
+            }
             if (context.send && context.live) context.send({ type: "command", command: line });
             else {
               player.pause();
