@@ -7,13 +7,14 @@ buffers are those of our own buffers: we keep no spare room, so `qbuf-free` is 0
 from __future__ import annotations
 
 from asyncio import Transport
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError, shown, syntax_error
 from redislab.engine.table import Reply, command
 from redislab.server import tracking  # registers CLIENT TRACKING and its kin
 from redislab.server.arguments import integer_argument, timeout_seconds
+from redislab.server.clientmemory import REPLY_BUFFER_BYTES, held_by
 from redislab.server.help import help_reply, unknown_form
 from redislab.server.names import check_name
 from redislab.wire.resp import NULL, OK, ONE, ZERO, bulk, integer, verbatim
@@ -71,21 +72,21 @@ _KINDS = {
 }
 
 
-def describe(client: Client) -> str:
-    """One line of CLIENT LIST."""
+def describe(client: Client, args: Sequence[bytes] = ()) -> str:
+    """One line of CLIENT LIST.
+
+    Args:
+        client: the client.
+        args: the command that runs for it.
+    """
     session = client.session
     now = client.node.loop_time()
-    held = queued = waiting_out = fd = 0
+    fd = 0
     if session is not None:
-        held = session.parser.buffered + session.pending_bytes
-        waiting_out = session.transport.get_write_buffer_size()
         fd = _descriptor(session.transport)
     elif client.is_master:
-        replicaside = client.node.replication.replicaside
-        held, fd = replicaside.unapplied_bytes, _descriptor(replicaside.transport)
-    if client.multi is not None:
-        queued = sum(len(word) for _, words in client.multi for word in words)
-    arguments = client.node.current_argument_bytes if client is client.node.current else 0
+        fd = _descriptor(client.node.replication.replicaside.transport)
+    held = held_by(client, args)
     tracker = client.tracker
     fields = {
         "id": client.id,
@@ -101,17 +102,17 @@ def describe(client: Client) -> str:
         "psub": len(client.patterns),
         "ssub": len(client.shard_channels),
         "multi": -1 if client.multi is None else len(client.multi),
-        "qbuf": held,
+        "qbuf": held.query,
         "qbuf-free": 0,
-        "argv-mem": arguments,
-        "multi-mem": queued,
-        "rbs": 1024,
+        "argv-mem": held.arguments,
+        "multi-mem": held.queued,
+        "rbs": REPLY_BUFFER_BYTES,
         "rbp": 0,
         "obl": 0,
-        "oll": 1 if waiting_out else 0,
-        "omem": waiting_out,
-        "tot-mem": held + queued + arguments + waiting_out + 1024,
-        "events": "rw" if waiting_out else "r",
+        "oll": 1 if held.output else 0,
+        "omem": held.output,
+        "tot-mem": held.total,
+        "events": "rw" if held.output else "r",
         "cmd": "NULL" if client.executing is None else client.executing.name,
         "user": "(superuser)" if client.is_master else _decode(client.user.name),
         "redir": -1 if tracker is None else tracker.redirect,
@@ -155,7 +156,7 @@ def client_id(c: Client, args: list[bytes]) -> Reply:
 @command("client|info")
 def client_info(c: Client, args: list[bytes]) -> Reply:
     """CLIENT INFO: this connection's line of CLIENT LIST."""
-    return verbatim(_encode(describe(c) + "\n"), c.resp)
+    return verbatim(_encode(describe(c, args) + "\n"), c.resp)
 
 
 @command("client|list")
@@ -176,7 +177,8 @@ def client_list(c: Client, args: list[bytes]) -> Reply:
         clients = [c.node.clients[each] for each in ids if each in c.node.clients]
     elif option:
         raise syntax_error()
-    return verbatim(_encode("".join(describe(client) + "\n" for client in clients)), c.resp)
+    lines = (describe(client, args if client is c else ()) + "\n" for client in clients)
+    return verbatim(_encode("".join(lines)), c.resp)
 
 
 @command("client|getname")

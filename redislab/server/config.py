@@ -206,6 +206,28 @@ class Config(Settings):
                 raise _set_failed(name, str(refused)) from None
         return changed
 
+    def values(self, names: Sequence[str]) -> dict[str, object]:
+        """The values of directives that are known, to be put back."""
+        known = [DIRECTIVES[name.lower()] for name in names if name.lower() in DIRECTIVES]
+        return {directive.name: self.value(directive.name) for directive in known}
+
+    def put_back(self, before: Mapping[str, object], name: str, reason: str) -> RefusedError:
+        """Change everything back, for what CONFIG SET has set does not work after all.
+
+        Args:
+            before: the values from before.
+            name: the directive at fault.
+            reason: what is wrong, in Redis's words.
+
+        Returns:
+            What CONFIG SET answers.
+        """
+        changed = [each for each, value in before.items() if self.value(each) != value]
+        self._restore(before)
+        for each in changed:
+            self._apply(each)
+        return _set_failed(name, reason)
+
     def _choose(self, names: Sequence[str], *, local: bool) -> list[tuple[str, Directive]]:
         """The directives that names mean.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError, syntax_error
-from redislab.engine.table import command
+from redislab.engine.table import Reply, command
 from redislab.server.config import no_effect
 from redislab.server.configrewrite import rewrite_file
 from redislab.server.directive_kinds import RefusedError, to_text
 from redislab.server.directives import DIRECTIVES
 from redislab.server.help import help_reply
+from redislab.server.persistence.exclusive import reply_after
 from redislab.server.persistence.persistence import LOADING
 from redislab.wire.resp import OK, bulk, map_
 
@@ -34,8 +35,12 @@ def config_get(c: Client, args: list[bytes]) -> bytes:
 
 
 @command("config|set")
-def config_set(c: Client, args: list[bytes]) -> bytes:
-    """CONFIG SET directive value [directive value ...]."""
+def config_set(c: Client, args: list[bytes]) -> Reply:
+    """CONFIG SET directive value [directive value ...].
+
+    Of a port or an address it is known a moment later whether one can listen there; a transaction
+    does not wait for that.
+    """
     if len(args) % 2:
         raise syntax_error()
     node = c.node
@@ -43,6 +48,7 @@ def config_set(c: Client, args: list[bytes]) -> bytes:
     names = {name.lower() for name, _ in pairs}
     if node.persistence.loading.running and not _NOT_WHILE_LOADING.isdisjoint(names):
         raise CommandError(LOADING)
+    before = node.config.values([name for name, _ in pairs])
     try:
         changed = node.config.change(pairs, local=is_local(c))
     except RefusedError as refused:
@@ -50,7 +56,17 @@ def config_set(c: Client, args: list[bytes]) -> bytes:
     for name in changed:
         if DIRECTIVES[name].unbuilt:
             node.log.warning(no_effect(name))
-    return OK
+    moving = node.listeners.moving
+    if moving is None or c.deny_blocking or c.session is None:
+        return OK
+
+    async def work(_: bool) -> bytes:
+        wrong = await moving
+        if wrong is not None:
+            raise CommandError(f"ERR {node.config.put_back(before, *wrong)}")
+        return OK
+
+    return reply_after(c, work)
 
 
 @command("config|rewrite")

@@ -26,12 +26,13 @@ _FILE_MODE = 0o644
 _OTHER_LINES = frozenset({"include", "rename-command", "user", "loadmodule", "sentinel"})
 
 
-def rewrite_file(config: Config, users: Iterable[bytes]) -> None:
+def rewrite_file(config: Config, users: Iterable[bytes], *, everything: bool = False) -> None:
     """Rewrite the configuration file in one step: readers see the old one or the new one.
 
     Args:
         config: the settings; `config.file` must be set.
         users: what follows `user` on the line of each user.
+        everything: also write what is as it would be without a line.
 
     Raises:
         OSError: the file cannot be read or written.
@@ -39,7 +40,7 @@ def rewrite_file(config: Config, users: Iterable[bytes]) -> None:
     path = Path(config.file)
     old = path.read_bytes() if path.exists() else b""
     fresh = path.with_name(path.name + ".rewrite")
-    content = rewritten(config, users, old)
+    content = rewritten(config, users, old, everything=everything)
     with open(fresh, "wb", opener=_open_new) as sink:
         sink.write(content)
         sink.flush()
@@ -51,12 +52,14 @@ def _open_new(path: str, flags: int) -> int:
     return os.open(path, flags, _FILE_MODE)
 
 
-def rewritten(config: Config, users: Iterable[bytes], old: bytes) -> bytes:
+def rewritten(
+    config: Config, users: Iterable[bytes], old: bytes, *, everything: bool = False
+) -> bytes:
     """The new content of a configuration file, given the old one."""
     draft = _Draft(old)
     for directive in ALL:
         lines = directive.kind.lines(config.value(directive.name), directive.default)
-        draft.put(directive.name, lines)
+        draft.put(directive.name, [(line, needed or everything) for line, needed in lines])
     if config.aclfile:
         draft.put("user", [])
     else:

@@ -27,12 +27,14 @@ class Cron:
 
     Attributes:
         active_expire: whether keys are removed when their time comes, without being asked for.
+        paused: nothing is done (DEBUG PAUSE-CRON).
         tasks: what parts built on top of the node want to be called for at every run.
     """
 
     def __init__(self, node: Node) -> None:
         self.node = node
         self.active_expire = True
+        self.paused = False
         self.tasks: list[Callable[[], None]] = [node.persistence.cron]
         self._handle: asyncio.TimerHandle | None = None
         self._sampled = self._looked = float("-inf")
@@ -50,7 +52,7 @@ class Cron:
     def _run(self) -> None:
         node = self.node
         self._handle = node.loop.call_later(1 / node.config.hz, self._run)
-        if node.asleep:
+        if node.asleep or self.paused:
             return
         now = node.loop_time()
         stands = node.pause_mode() or node.scripts.slow.client is not None
@@ -66,6 +68,7 @@ class Cron:
         if now - self._looked >= _CLIENTS_S - 1e-9:
             self._looked = now
             node.limits.check_silence()
+        node.limits.evict_clients()
         for task in self.tasks:
             task()
 

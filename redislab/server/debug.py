@@ -14,6 +14,7 @@ from redislab.engine.errors import NO_SUCH_KEY, NOT_INTEGER, CommandError
 from redislab.engine.table import Reply, command
 from redislab.engine.values import encoding_of
 from redislab.server.arguments import integer_argument
+from redislab.server.configrewrite import rewrite_file
 from redislab.server.digest import dataset_digest, value_digest
 from redislab.server.help import help_reply, unknown_form
 from redislab.server.persistence.commands import debug_flush_sleep, debug_loadaof, debug_reload
@@ -39,11 +40,13 @@ if TYPE_CHECKING:
 
 _HELP = (
     ("CHANGE-REPL-ID", "Take a new replication id."),
+    ("CONFIG-REWRITE-FORCE-ALL", "Write all settings to the configuration file."),
     ("DIGEST", "Return a digest of all data."),
     ("DIGEST-VALUE <key> [<key> ...]", "Return a digest of each value."),
     ("ERROR <string>", "Answer with this error."),
     ("LOG <message>", "Write a line to the log."),
     ("OBJECT <key>", "Tell how a value is stored."),
+    ("PAUSE-CRON (0|1)", "Do the periodic work, or do it not."),
     ("POPULATE <count> [<prefix>] [<size>]", "Make many string keys: key:0, key:1, ..."),
     ("PROTOCOL <type>", "Answer with a value of a type of the protocol."),
     ("LOADAOF", "Load the append-only file again."),
@@ -134,6 +137,21 @@ def _change_id(c: Client, args: list[bytes]) -> Reply:
     return OK
 
 
+def _pause_cron(c: Client, args: list[bytes]) -> Reply:
+    c.node.cron.paused = args[2] != b"0"
+    return OK
+
+
+def _config_rewrite(c: Client, args: list[bytes]) -> Reply:
+    node = c.node
+    try:
+        rewrite_file(node.config, node.user_lines(), everything=True)
+    except OSError as failure:
+        message = f"ERR CONFIG-REWRITE-FORCE-ALL failed: {failure.strerror}"
+        raise CommandError(message) from None
+    return OK
+
+
 def _disable_deny_scripts(c: Client, args: list[bytes]) -> Reply:
     c.node.scripts.allows_everything = args[2] != b"0"
     return OK
@@ -214,6 +232,8 @@ _WORDS: dict[bytes, tuple[int, int, Callable[[Client, list[bytes]], Reply]]] = {
     b"change-repl-id": (2, 2, _change_id),
     b"protocol": (3, 3, _protocol),
     b"quicklist-packed-threshold": (3, 3, _nothing),
+    b"pause-cron": (3, 3, _pause_cron),
+    b"config-rewrite-force-all": (2, 2, _config_rewrite),
     b"set-disable-deny-scripts": (3, 3, _disable_deny_scripts),
     b"replybuffer": (3, 4, _nothing),
     b"stringmatch-len": (4, 4, _nothing),

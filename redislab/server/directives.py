@@ -82,7 +82,7 @@ bind-source-addr  text?  -
 client-output-buffer-limit  buffers  normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60
 client-query-buffer-limit  umemory 1mb..LONG  1gb
 maxclients  uint 1..UINT  10000
-maxmemory-clients  percent -100..LONG  0  unbuilt
+maxmemory-clients  percent -100..LONG  0
 port  int 0..65535  6379
 protected-mode  bool  yes
 proto-max-bulk-len  memory 1mb..LONG  512mb

@@ -41,6 +41,8 @@ _ALLOWED_IN_SUBSCRIPTION = frozenset(
 # They write nothing themselves, but what they do may have to be told to replicas; a pause of writes
 # holds them back.
 MAY_REPLICATE = frozenset({"eval", "evalsha", "fcall", "pfcount", "publish", "spublish"})
+_PROTECTED_COMMANDS = frozenset({"debug", "module|load", "module|loadex", "module|unload"})
+_ALLOWING = frozenset({"loading", "stale"})
 _ALLOWED_WITHOUT_MEMORY = frozenset({"exec", "discard", "quit", "reset"})
 
 
@@ -51,7 +53,7 @@ def check(client: Client, entry: Entry, args: list[bytes]) -> None:
         CommandError: why the command may not run.
     """
     node = client.node
-    if "protected" in entry.flags:
+    if entry.name in _PROTECTED_COMMANDS:
         _check_protected(client, entry)
     if "no_auth" not in entry.flags and client.must_authenticate:
         raise CommandError(NOAUTH)
@@ -104,12 +106,14 @@ def check_permissions(client: Client, entry: Entry, args: list[bytes]) -> None:
 def effective_flags(client: Client, entry: Entry, args: list[bytes]) -> frozenset[str]:
     """A request's flags, with "may_replicate" among them.
 
-    Those of EXEC are the ones of what was queued as well, and those of EVAL and FCALL the ones that
-    the script or function has declared.
+    Those of EXEC are the ones of what was queued as well, of those that allow something only the
+    ones that all have. Those of EVAL and FCALL are the ones that the script or function has
+    declared.
     """
     if entry.name == "exec" and client.multi is not None:
-        queued = (effective_flags(client, each, words) for each, words in client.multi)
-        return entry.flags.union(*queued)
+        queued = [effective_flags(client, each, words) for each, words in client.multi]
+        lacking = _ALLOWING.difference(entry.flags.intersection(*queued))
+        return entry.flags.union(*queued) - lacking
     declared = client.node.scripts.declared(entry, args)
     if declared is not None:
         return scriptflags.command_flags(entry.flags, declared)

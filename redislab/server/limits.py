@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from redislab.server.clientmemory import evict_clients
 from redislab.server.clients import describe
 from redislab.server.log import VERBOSE, WARNING
 from redislab.server.monitor import represent
@@ -41,6 +42,15 @@ class Limits:
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self._closing: dict[Client, None] = {}
+
+    def evict_clients(self) -> None:
+        """Close the largest clients if all of them take more than they may."""
+        if self.node.config.maxmemory_clients:
+            evict_clients(self.node, self._tell_evicted)
+
+    def _tell_evicted(self, client: Client) -> None:
+        self.node.log.notice(f"Evicting client: {describe(client)}")
 
     def refuses(self, transport: asyncio.Transport) -> str | None:
         """Why a new connection is refused, or None."""
@@ -60,6 +70,7 @@ class Limits:
         """Close a client that sends more than it may before anything can be run."""
         client = session.client
         held = session.parser.buffered + session.pending_bytes
+        self.evict_clients()
         if client is None or held <= self.node.config.client_query_buffer_limit:
             return
         self.node.log.warning(
@@ -71,8 +82,10 @@ class Limits:
 
     def check_output(self, session: Session) -> None:
         """Close a client that leaves too much unread, or somewhat too much for too long."""
+        if self.node.config.maxmemory_clients:
+            self.node.loop.call_soon(self.evict_clients)
         client = session.client
-        if client is None:
+        if client is None or client in self._closing:
             return
         limit = self.node.config.client_output_buffer_limit[_CLASSES[client.kind]]
         waiting = session.transport.get_write_buffer_size()
@@ -122,6 +135,12 @@ class Limits:
             "buffer limits.",
         )
         self.node.stats.limit_disconnections += 1
+        # Whoever sends to many must not lose one of them on the way.
+        self._closing[client] = None
+        self.node.loop.call_soon(self._close, client)
+
+    def _close(self, client: Client) -> None:
+        self._closing.pop(client, None)
         self.node.close(client)
 
 

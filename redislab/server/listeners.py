@@ -17,30 +17,39 @@ if TYPE_CHECKING:
 _UNSUPPORTED = {errno.ENOPROTOOPT, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EPFNOSUPPORT}
 
 
+_BAD_PORT = "port", "Unable to listen on this port. Check server logs."
+_BAD_ADDRESS = "bind", "Failed to bind to specified addresses."
+
+
 class Listeners:
-    """The listening sockets of one node."""
+    """The listening sockets of one node.
+
+    Attributes:
+        moving: the change of port or addresses that goes on; its result is that of `_move`.
+    """
 
     def __init__(self, node: Node, session: Callable[[], Session]) -> None:
         self.node = node
         self.session = session
         self.servers: list[asyncio.AbstractServer] = []
         self._where = (node.config.port, node.config.bind)
-        self._moving: asyncio.Task[None] | None = None
+        self.moving: asyncio.Task[tuple[str, str] | None] | None = None
         for name in ("port", "bind"):
             node.config.on_change(name, self._follow)
 
     def _follow(self) -> None:
         """CONFIG SET port or bind: listen there instead. Connections stay."""
-        if self._moving is None and not self.node.stopping:
-            self._moving = self.node.loop.create_task(self._move())
+        if self.moving is None and not self.node.stopping:
+            self.moving = self.node.loop.create_task(self._move())
 
-    async def _move(self) -> None:
+    async def _move(self) -> tuple[str, str] | None:
         """Listen where the configuration says now; where that fails, where it was before.
 
-        Redis knows before it replies whether it can listen. Here the reply is out by then, so a
-        failure shows in the log and in CONFIG GET.
+        Returns:
+            The directive at fault and what Redis says of it, or None.
         """
         config = self.node.config
+        wrong = None
         try:
             while self._where != (config.port, config.bind) and not self.node.stopping:
                 before = self._where
@@ -51,11 +60,12 @@ class Listeners:
                 try:
                     await self.open()
                 except OSError:
-                    self.node.log.warning("Unable to listen there: the node stays where it was.")
+                    wrong = _BAD_PORT if config.port != before[0] else _BAD_ADDRESS
                     config.port, config.bind = before
                     await self.open()
         finally:
-            self._moving = None
+            self.moving = None
+        return wrong
 
     async def open(self) -> None:
         """Listen on the configured addresses.

@@ -92,6 +92,10 @@ def _frequencies(node: Node) -> None:
     node.eviction.configure()
 
 
+def _clients(node: Node) -> None:
+    node.limits.evict_clients()
+
+
 def _tracking(node: Node) -> None:
     """`latency-tracking no` forgets what was measured, as in Redis."""
     if not node.config.latency_tracking:
@@ -133,6 +137,7 @@ _WIRING = {
     _engine: _ENGINE,
     _memory: ("maxmemory", "maxmemory-policy", "maxmemory-samples"),
     _frequencies: ("lfu-log-factor", "lfu-decay-time"),
+    _clients: ("maxmemory-clients",),
     _tracking: ("latency-tracking",),
     _tracking_table: ("tracking-table-max-keys",),
 }

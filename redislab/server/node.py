@@ -115,7 +115,6 @@ class Node:
         self.listeners = Listeners(self, lambda: Session(self))
         self.clients: dict[int, Client] = {}
         self.current: Client | None = None
-        self.current_argument_bytes = 0
         self.monitors: dict[Client, None] = {}
         self.more_gates: list[Callable[[Client, Entry, list[bytes]], None]] = []
         self.bytes_in = self.bytes_out = self.reads = self.writes = 0

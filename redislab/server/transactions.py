@@ -132,7 +132,7 @@ def exec_(c: Client, args: list[bytes]) -> Reply:
 def _run_all(c: Client, queued: list[tuple[Entry, list[bytes]]]) -> bytes:
     """Run what was queued; the reply of EXEC."""
     node = c.node
-    session = c.session
+    session, itself = c.session, c.executing
     parts = [b"*%d\r\n" % len(queued)]
     # What the commands send to this client on the way (SUBSCRIBE aside) belongs among the replies.
     outer = None if session is None else session.out
@@ -148,6 +148,7 @@ def _run_all(c: Client, queued: list[tuple[Entry, list[bytes]]]) -> bytes:
         if session is not None:
             session.out = outer
         c.deny_blocking = c.in_exec = False
+        c.executing = itself
         discard(c)
         node.end_transaction()
     return b"".join(parts)
