@@ -18,6 +18,7 @@ SHOWN = (
     ("hiredis", "parses the protocol where it is installed"),
     ("uvloop", "a faster event loop where it is installed"),
     ("lupa", "runs scripts where it is installed"),
+    ("greenlet", "lets a node serve others while a script runs"),
     ("plotly", "charts"),
     ("anywidget", "live views"),
     ("ipywidgets", "controls"),
