@@ -19,6 +19,7 @@ from redislab.wire.resp import ONE, ZERO, integer
 KEYS_PER_LOOP = 20
 ACCEPTABLE_STALE_PERCENT = 10
 _DATABASES_PER_CALL = 16
+_OWN_ALIVE_MAX = 3
 
 _NO_KEY, _NO_EXPIRY = -2, -1
 _NX_EXCLUDES = "ERR NX and XX, GT or LT options at the same time are not compatible"
@@ -114,6 +115,29 @@ def active_expire(engine: Engine, budget_keys: int) -> int:
     current = expired / sampled if sampled else 0.0
     engine.expired_stale_fraction = current * 0.05 + engine.expired_stale_fraction * 0.95
     return expired
+
+
+def expire_own(engine: Engine, budget_keys: int) -> None:
+    """Remove keys that the clients of a replica have let expire (`expireSlaveKeys`).
+
+    Args:
+        engine: whose databases to look at.
+        budget_keys: how many keys may be looked at, and so long as most of them were due.
+    """
+    own, alive = engine.own_expiring, 0
+    while own and budget_keys and alive <= _OWN_ALIVE_MAX:
+        budget_keys -= 1
+        index, key = place = next(iter(own))
+        del own[place]
+        database = engine.databases[index]
+        at = database.expires.get(key)
+        if at is None:
+            continue
+        if at < engine.now_ms():
+            database.remove_expired(key)
+        else:
+            own[place] = None  # behind all others
+            alive += 1
 
 
 def _expire_some(database: Keyspace, most: int) -> tuple[int, int]:

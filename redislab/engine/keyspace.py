@@ -74,6 +74,8 @@ class Engine:
         self.obeys_master = False
         # A replica that clients may write to: their commands must not find what has expired.
         self.is_writable_replica = False
+        # The keys that its clients have let expire, by database and key: no master deletes them.
+        self.own_expiring: dict[tuple[int, bytes], None] = {}
         # Told of a change: (database, event, key). Set by the server while somebody listens.
         self.observers: list[Callable[[Keyspace, bytes, bytes], None]] = []
         # Told, as observers are, of changes that touch no watched key (`Keyspace.announce`).
@@ -400,6 +402,8 @@ class Keyspace:
     def set_expiry(self, key: bytes, at_ms: int) -> None:
         """Let an existing key expire at a time in milliseconds since the epoch."""
         self.expires[key] = at_ms
+        if self.engine.is_writable_replica and not self.engine.obeys_master:
+            self.engine.own_expiring[self.index, key] = None
 
     def expire_if_due(self, key: bytes, *, to_write: bool = False) -> bool:
         """Whether the key's time has come; it is removed then, except on a replica.

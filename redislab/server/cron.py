@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from redislab.engine.expiry import active_expire
+from redislab.engine.expiry import active_expire, expire_own
 
 if TYPE_CHECKING:
     from redislab.server.node import Node
@@ -56,7 +56,7 @@ class Cron:
             return
         now = node.loop_time()
         stands = node.pause_mode() or node.scripts.slow.client is not None
-        if self.active_expire and not stands and node.engine.expires_by_itself:
+        if self.active_expire and not stands:
             self._expire()
         if now - self._sampled >= _SAMPLE_S - 1e-9:
             self._sampled = now
@@ -75,7 +75,13 @@ class Cron:
     def _expire(self) -> None:
         node = self.node
         started = node.clock()
-        active_expire(node.engine, _EXPIRE_KEYS * node.config.active_expire_effort)
+        budget = _EXPIRE_KEYS * node.config.active_expire_effort
+        if node.engine.expires_by_itself:
+            active_expire(node.engine, budget)
+        elif node.engine.own_expiring:
+            expire_own(node.engine, budget)
+        else:
+            return
         if node.engine.ready:
             node.blocking.serve_ready()
         node.propagation.flush(together=False)

@@ -51,6 +51,7 @@ _HELP = (
     ("PROTOCOL <type>", "Answer with a value of a type of the protocol."),
     ("LOADAOF", "Load the append-only file again."),
     ("RELOAD [MERGE] [NOFLUSH] [NOSAVE]", "Save the data and load them again."),
+    ("REPLICATE <word> [<word> ...]", "Send a command to the replicas without running it."),
     ("SET-ACTIVE-EXPIRE (0|1)", "Remove expired keys by and by, or only when asked for."),
     ("SLEEP <seconds>", "Serve nobody for a time; fractions are welcome."),
     ("STRINGMATCH-LEN <text> <pattern>", "Match a pattern, to time it."),
@@ -80,6 +81,11 @@ def _sleep(c: Client, args: list[bytes]) -> Reply:
 
 def _set_active_expire(c: Client, args: list[bytes]) -> Reply:
     c.node.cron.active_expire = args[2] != b"0"
+    return OK
+
+
+def _replicate(c: Client, args: list[bytes]) -> Reply:
+    c.node.replication.masterside.replicate(args[2:])
     return OK
 
 
@@ -229,6 +235,7 @@ _WORDS: dict[bytes, tuple[int, int, Callable[[Client, list[bytes]], Reply]]] = {
     b"error": (3, 3, _error),
     b"digest": (2, 2, _digest),
     b"digest-value": (2, _MANY, _digest_value),
+    b"replicate": (3, _MANY, _replicate),
     b"change-repl-id": (2, 2, _change_id),
     b"protocol": (3, 3, _protocol),
     b"quicklist-packed-threshold": (3, 3, _nothing),

@@ -1,9 +1,11 @@
 """What a replica does with its master's stream: run it, pass it on unchanged, count it.
 
 Commands of a master are obeyed: no gate is asked, a key whose time has come is there until the
-master says otherwise, and nothing is answered. The offset counts whole commands, and a transaction
-counts once its EXEC is there: a replica that loses its link in between asks for all of it again.
-Follows `processInputBuffer`, `commandProcessed` and `mustObeyClient` of Redis 7.0.
+master says otherwise, and nothing is answered. Only those that administer a node, such as
+SHUTDOWN, which no master sends, are not obeyed, where Redis would. The offset counts whole
+commands, and a transaction counts once its EXEC is there: a replica that loses its link in between
+asks for all of it again. Follows `processInputBuffer`, `commandProcessed` and `mustObeyClient` of
+Redis 7.0.
 """
 
 from __future__ import annotations
@@ -145,7 +147,7 @@ class Applier:
     def _run(self, args: list[bytes]) -> None:
         client, node = self.client, self.node
         try:
-            entry = find(client, args)
+            entry = _find(client, args)
         except CommandError as refused:
             self._tell(refused.message, args)
             if self._transaction is not None:
@@ -196,3 +198,15 @@ class Applier:
         if backlog is not None and len(backlog):
             latest = represent(backlog.latest(_SHOWN_BYTES))
             log.warning(f"Latest backlog is: '{latest}'")
+
+
+def _find(client: Client, args: list[bytes]) -> Entry:
+    """The command that a master means.
+
+    Raises:
+        CommandError: there is none, or it is none that a master can mean.
+    """
+    entry = find(client, args)
+    if "admin" in entry.flags and not entry.writes:
+        raise CommandError(f"ERR '{entry.name}' is not obeyed, whoever sends it")
+    return entry

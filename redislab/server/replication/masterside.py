@@ -8,7 +8,7 @@ acknowledgment. What is written in one run of the event loop leaves in one piece
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from redislab.server.propagation import REPLICAS
@@ -16,7 +16,7 @@ from redislab.server.replication.backlog import BACKLOG_SIZE_MIN, Backlog
 from redislab.server.replication.replica import Replica, State
 from redislab.server.replication.stream import GETACK, PING, Encoder, Unit
 from redislab.server.replication.transfer import Transfers
-from redislab.wire.resp import simple
+from redislab.wire.resp import bulks, simple
 
 if TYPE_CHECKING:
     from redislab.server.client import Client
@@ -54,7 +54,7 @@ class MasterSide:
         self.bytes_out = 0
         self.good_replicas = 0
         self._pending: list[bytes] = []
-        self._ticks = 0
+        self._ticks = 1  # Redis has its first one, for nobody, as it starts
         self._alone_since = 0.0
         self.node.config.on_change("repl-backlog-size", self._resize_backlog)
 
@@ -63,6 +63,11 @@ class MasterSide:
     def feed(self, unit: Unit) -> None:
         """Send on commands that this node has run by itself; a sink of its propagation."""
         self.feed_bytes(self.encoder.encode(unit))
+
+    def replicate(self, words: Sequence[bytes]) -> None:
+        """Send on a command as it is, whatever it is (DEBUG REPLICATE)."""
+        if not self.replication.is_replica:
+            self.feed_bytes(bulks(words))
 
     def feed_bytes(self, data: bytes) -> None:
         """Add to the stream: encoded commands, or what came from this node's own master."""

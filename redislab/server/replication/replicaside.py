@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from redislab.server.replication.payload import Payload
     from redislab.server.replication.replication import Replication
 
-_BACK_OFF_MAX_SECONDS = 60.0
+_BACK_OFF_MAX_SECONDS = 60.0  # for a master that makes no sense
+_BACK_OFF_LOST_MAX_SECONDS = 8.0  # for a link that does not hold
+_HELD_LEAST_SECONDS = 0.01
 _TRUSTED_AFTER_SECONDS = 10.0  # of following a stream without trouble
 _TIMEOUT_IN_TRANSFER = (
     "Timeout receiving bulk data from MASTER... If the problem persists try to set the "
@@ -150,12 +152,15 @@ class ReplicaSide:
         self._end_load()
         if self.node.stopping:
             return
+        is_short = was is Step.TRANSFER
         if was is Step.CONNECTED:
+            is_short = self.node.loop_time() - self._since < _HELD_LEAST_SECONDS
             self._lost_stream(keeps_place=ending is not Ending.LIED)
         if ending is Ending.LIED:
-            self._back_off(2.0**self._troubles)
-        elif was is Step.TRANSFER and ending is Ending.LOST:
-            self._back_off(2.0 ** (self._troubles - 1) if self._troubles else 0.0)
+            self._back_off(min(2.0**self._troubles, _BACK_OFF_MAX_SECONDS))
+        elif ending is Ending.LOST and is_short:
+            doubled = 2.0 ** (self._troubles - 1) if self._troubles else 0.0
+            self._back_off(min(doubled, _BACK_OFF_LOST_MAX_SECONDS))
         if ending is Ending.LOST and self._not_before <= self.node.loop_time():
             how = "" if was is Step.CONNECTED else " after failure"
             self.connect("Reconnecting to MASTER {}:{}" + how)
@@ -173,7 +178,6 @@ class ReplicaSide:
 
     def _back_off(self, seconds: float) -> None:
         """Give a master that sends no data set, or what makes no sense, some time."""
-        seconds = min(seconds, _BACK_OFF_MAX_SECONDS)
         self._troubles += 1
         self._not_before = self.node.loop_time() + seconds
         if self.master is not None and seconds:
@@ -182,6 +186,11 @@ class ReplicaSide:
                 f"No synchronization with MASTER {host}:{port} in {self._troubles} attempts; "
                 f"trying again in {seconds:g} seconds"
             )
+            self.node.call_later(seconds, self._try_again)
+
+    def _try_again(self) -> None:
+        if self.node.loop_time() >= self._not_before:
+            self.connect("Connecting to MASTER {}:{}")
 
     def forget(self, client: Client) -> None:
         """A client is gone; it may be the master (CLIENT KILL)."""
@@ -287,6 +296,7 @@ class ReplicaSide:
         """
         node, masterside = self.node, self.replication.masterside
         payload.take_over()
+        node.engine.own_expiring.clear()
         if node.persistence.aof.state is not State.OFF:
             node.persistence.rewriting.switch_off()
         self.forget_history()
@@ -381,7 +391,7 @@ class ReplicaSide:
             self._troubles = 0
         if self.link is not None:
             self._mind(self.link, now)
-        elif now >= self._not_before:
+        elif now > self._not_before:
             self.connect("Connecting to MASTER {}:{}")
         if self.link is not None and self.link.step is Step.TRANSFER and self.loading:
             self.link.write(b"\n")
