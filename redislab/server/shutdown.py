@@ -225,7 +225,7 @@ class Signals:
     def _received(self, name: str) -> None:
         node, leaving = self.node, self.node.leaving
         if leaving.by_signal and name == "SIGINT":
-            node.log.warning("You insist... exiting now.")
+            self._log("You insist... exiting now.")
             remove(
                 node.environment.disk,
                 node.config.absolute(node.persistence.saving.temporary_name),
@@ -233,10 +233,17 @@ class Signals:
             node.die(1)
             return
         if node.persistence.loading.running:
-            node.log.warning("Received shutdown signal during loading, scheduling shutdown.")
+            self._log("Received shutdown signal during loading, scheduling shutdown.")
         else:
-            node.log.warning(f"Received {name} scheduling shutdown...")
+            self._log(f"Received {name} scheduling shutdown...")
         leaving.by_signal = True
         config = node.config
         chosen = config.shutdown_on_sigint if name == "SIGINT" else config.shutdown_on_sigterm
         leaving.begin(chosen.split())
+
+    def _log(self, message: str) -> None:
+        """Write a line as Redis does where it cannot do more (`serverLogFromHandler`)."""
+        environment = self.node.environment
+        environment.log(
+            f"{environment.process_id}:signal-handler ({int(environment.unix_time())}) {message}"
+        )

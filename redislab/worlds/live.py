@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from redislab.worlds.background import Owner
 from redislab.worlds.base import NodeHandle, NodeSpec
-from redislab.worlds.nodes import LogLines, NodeFactory, Runnable, redis_node
+from redislab.worlds.nodes import LogLines, NodeFactory, Runnable, redis_node, start
 from redislab.worlds.real import RealNode, RealWorld
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Guest(RealNode):
 
     async def _run(self, owner: Owner) -> None:
         running = self._make_node(self.directives(), self._environment(owner))
-        await running.start()
+        await start(running, self.handle.name, self._log)
         self._running = running
         stopped = getattr(running, "stopped", None)
         if stopped is not None:

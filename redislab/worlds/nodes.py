@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from redislab.server import Environment
 
 LOG_LINES_MAX = 100_000
+LAST_WORDS_MAX = 2000  # characters
 
 
 class Runnable(Protocol):
@@ -41,6 +42,22 @@ def redis_node(config: dict[str, str], environment: Environment) -> Runnable:
     # `dir` goes past the check that it is there: it may be on a disk that is not this machine's,
     # or not be made yet.
     return Node(Config.from_mapping(config, directory=environment.directory), environment)
+
+
+async def start(running: Runnable, name: str, log: LogLines) -> None:
+    """Start a node.
+
+    Raises:
+        OSError: its address cannot be had.
+        WorldError: it ends instead, as if it cannot load its data; the message has its last words.
+    """
+    from redislab.server.exits import ExitError
+
+    try:
+        await running.start()
+    except ExitError as end:
+        last_words = log.text()[-LAST_WORDS_MAX:]
+        raise WorldError(f"{name} ended with exit code {end.code}:\n{last_words}") from end
 
 
 class LogLines:

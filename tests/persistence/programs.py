@@ -1,6 +1,6 @@
 """Servers with a folder of their own, real ones and ours: started, ended, and started again.
 
-Each runs as a process in its folder, so that whatever it writes is there for the other kind to read.
+Each runs as a process in its folder, so that what it writes is there for the other kind to read.
 """
 
 from __future__ import annotations

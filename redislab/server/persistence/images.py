@@ -157,4 +157,3 @@ def tell_damage(node: Node, name: str, loaded: RdbLoader, damage: RdbError, look
     if damage.ending is Ending.CHECKED:
         for line in report.checker_report(name, loaded.reader, damage, loaded.expired):
             node.environment.log(line)
-        log.warning(report.TERMINATING)

@@ -34,6 +34,7 @@ from redislab.worlds.nodes import (
     directives,
     node_name,
     redis_node,
+    start,
 )
 from redislab.worlds.sim.client import Driver, asyncio_client, blocking_client
 from redislab.worlds.sim.disk import SimDisk
@@ -266,7 +267,13 @@ class SimWorld(CommonWorld[_SimNode]):
         config = directives(node.spec, node.handle)
         config.pop("dir", None)  # it names a place on the simulated disk, not on this machine's
         running = process.context.run(self._make_node, config, self._environment(node, process))
-        self._run_as(process, running.start())
+        try:
+            self._run_as(process, start(running, name, node.log))
+        except BaseException:
+            self.network.kill(name)
+            node.disk.detach()
+            node.state = "stopped"
+            raise
         node.state = "running"
         self._journal.event(name, "start", f"listens on port {node.handle.port}")
         self._watch(node, running)
