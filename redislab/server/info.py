@@ -154,6 +154,7 @@ def _memory(node: Node) -> Fields:
     _, total = node.environment.machine
     limit = node.config.maxmemory
     scripts = node.scripts
+    stream, backlog = node.replication.masterside.buffer_bytes, node.config.repl_backlog_size
     eval_bytes, functions_bytes = scripts.memory(is_eval=True), scripts.memory(is_eval=False)
     machines = eval_bytes + functions_bytes
     return [
@@ -197,10 +198,10 @@ def _memory(node: Node) -> Fields:
         ("rss_overhead_bytes", 0),
         ("mem_fragmentation_ratio", rss / used),
         ("mem_fragmentation_bytes", rss - used),
-        ("mem_not_counted_for_evict", 0),
-        ("mem_replication_backlog", len(node.replication.masterside.backlog or b"")),
-        ("mem_total_replication_buffers", 0),
-        ("mem_clients_slaves", 0),
+        ("mem_not_counted_for_evict", max(stream - backlog, 0)),
+        ("mem_replication_backlog", min(stream, backlog)),
+        ("mem_total_replication_buffers", stream),
+        ("mem_clients_slaves", max(stream - backlog, 0)),
         ("mem_clients_normal", stats.client_bytes()),
         ("mem_cluster_links", 0),
         ("mem_aof_buffer", 0),

@@ -89,8 +89,13 @@ class Limits:
             return
         limit = self.node.config.client_output_buffer_limit[_CLASSES[client.kind]]
         waiting = session.transport.get_write_buffer_size()
+        most = limit.hard_bytes
+        if client.replica is not None and client.is_replica:
+            # It may always be as far behind as the backlog reaches.
+            waiting = client.replica.unread_bytes
+            most = max(most, self.node.config.repl_backlog_size) if most else 0
         unknown = client.must_authenticate and waiting > _UNREAD_BEFORE_PASSWORD
-        if unknown or (limit.hard_bytes and waiting >= limit.hard_bytes):
+        if unknown or (most and waiting >= most):
             self._close_slow_reader(client)
             return
         if not limit.soft_bytes or waiting < limit.soft_bytes:

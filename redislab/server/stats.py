@@ -93,8 +93,14 @@ class Stats:
     # -- memory --------------------------------------------------------------------------------
 
     def used_memory(self) -> int:
-        """An estimate of the bytes that Redis would have allocated."""
-        return STARTUP_BYTES + self.client_bytes() + self._memory.bytes()
+        """An estimate of the bytes that Redis would have allocated.
+
+        What replicas have not taken counts up to the size of the backlog: evicting keys sends them
+        more, and so would never end.
+        """
+        kept = self.node.replication.masterside.buffer_bytes
+        stream = min(kept, self.node.config.repl_backlog_size) if kept else 0
+        return STARTUP_BYTES + self.client_bytes() + stream + self._memory.bytes()
 
     def overhead(self) -> int:
         """The part of it that is not data: the program, its clients, the tables of keys."""
@@ -106,7 +112,7 @@ class Stats:
         held = 0
         for client in self.node.clients.values():
             session = client.session
-            if session is not None:
+            if session is not None and not client.is_replica:
                 held += session.parser.buffered + session.pending_bytes
                 held += session.transport.get_write_buffer_size()
         return held + CLIENT_BYTES * len(self.node.clients)

@@ -96,6 +96,12 @@ class MasterSide:
                 replica.hold(data)
                 self.node.limits.check_output(replica.session)
 
+    @property
+    def buffer_bytes(self) -> int:
+        """What of the stream is kept: the backlog, or more where a replica has yet to take more."""
+        kept = 0 if self.backlog is None else len(self.backlog)
+        return max([kept, *(each.unread_bytes for each in self.replicas.values())])
+
     def create_backlog(self) -> None:
         """Begin to keep the stream, from here on."""
         if self.backlog is None:

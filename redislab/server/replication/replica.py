@@ -115,6 +115,11 @@ class Replica:
         self.held_bytes = 0
         return held
 
+    @property
+    def unread_bytes(self) -> int:
+        """How much of the stream it has yet to take."""
+        return self.held_bytes + self.session.transport.get_write_buffer_size()
+
     def lag(self, now: float) -> int:
         """Whole seconds since it was heard of; 0 while it is not online."""
         return int(now - self.heard_at) if self.state is State.ONLINE else 0
