@@ -65,4 +65,5 @@ def test_the_first_chapters_lab_runs_in_pyodide(pyodide, wheels):
         "up": True,
         "events": ["start", "kill", "start"],
         "running": True,
+        "report": "GET: 52",
     }
