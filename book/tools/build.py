@@ -69,7 +69,7 @@ def build(root: Path, world: str | None, every_world: bool, jobs: int) -> Path:
     if every_world:
         others = [(lesson, other) for lesson in found for other in worlds_here(lesson)]
         wanted += [pair for pair in others if pair not in wanted]
-    print(f"Running {len(wanted)} notebooks", flush=True)
+    print(f"Running {len(wanted)} notebooks (some measure, and take a minute)", flush=True)
     runs = execute_all(root, wanted, jobs, lambda line: print(line, flush=True))
     failed = [run.error for run in runs if run.error]
     if failed:
