@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -73,10 +74,11 @@ REFUSED: dict[str, tuple[dict[str, bytes], tuple[str, ...]]] = {
     "no increment": ({f"{DIRECTORY}.manifest": LIST}, AOF),
     "no base": (dict(list(with_base(b"").items())[:2]), AOF),
 }
-# Redis itself truncates these before it finds that they are not the last ones.
+# Redis cuts these before it finds that others follow them, and says so; we do not.
 TRUNCATED = {"half a command in the middle", "half a transaction in the middle"} | {
     "half a base of commands"
 }
+CUTS = re.compile("Truncating the AOF|loaded anyway")
 
 
 def refusal(
@@ -98,15 +100,16 @@ def test_damaged_data_are_refused(name: str, tmp_path: Path) -> None:
     files, options = REFUSED[name]
     real = refusal("real", tmp_path / "real", files, options)
     ours = refusal("ours", tmp_path / "ours", files, options)
-    if "base" in name:
+    if name in TRUNCATED:
+        assert ours[1] == [line for line in real[1] if not CUTS.search(line)]
+    elif "base" in name:
         # Redis looks for the file that its checker is to report on in another folder.
         assert ours[1][: len(real[1])] == real[1]
     else:
         assert ours[1] == real[1]
     assert ours[0] == real[0] == 1
-    assert ours[2] == real[2]
-    if name not in TRUNCATED:
-        assert ours[2] == files
+    assert ours[2] == files
+    assert (real[2] == files) == (name not in TRUNCATED)
 
 
 def test_a_key_that_stands_in_the_file_twice(tmp_path: Path) -> None:

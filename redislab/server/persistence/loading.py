@@ -216,7 +216,7 @@ class Loading:
     async def _load_one(self, name: str, kind: str, *, is_last: bool) -> Outcome:
         node = self.node
         began = node.clock()
-        outcome = await Replay(self, name).run()
+        outcome = await Replay(self, name, is_last=is_last).run()
         if outcome is Outcome.LOADED or (outcome is Outcome.TRUNCATED and is_last):
             node.log.notice(
                 f"DB loaded from {kind} file {name}: {node.clock() - began:.3f} seconds"
@@ -272,21 +272,23 @@ class Loading:
     # -- RDB ---------------------------------------------------------------------------------------
 
     async def load_rdb_file(self, *, merge: bool = False) -> bool:
-        """Load the RDB file; False where Redis calls it an invalid argument.
+        """Load the RDB file; False where Redis calls it an invalid argument, or only says so.
 
         Args:
             merge: keys that are there already are replaced.
 
         Raises:
             OSError: it cannot be read; FileNotFoundError, if there is none.
-            ExitError: it is damaged.
+            ExitError: it is damaged, and the node starts with it.
         """
         node = self.node
         name = node.config.dbfilename
         file = node.environment.disk.open(node.config.absolute(name), "read")
         try:
             async with self._going_on(file.size()):
-                return await self.read_rdb(file, b"", name, merge=merge) is not None
+                quietly = not self._starting
+                reader = await self.read_rdb(file, b"", name, merge=merge, quietly=quietly)
+                return reader is not None
         finally:
             file.close()
 
@@ -298,6 +300,7 @@ class Loading:
         *,
         is_base: bool = False,
         merge: bool = False,
+        quietly: bool = False,
     ) -> RdbReader | None:
         """Load a snapshot from an open file.
 
@@ -307,6 +310,7 @@ class Loading:
             name: of the file, for the log.
             is_base: it is a part of an append-only file: nothing in it has expired yet.
             merge: keys that are there already are replaced.
+            quietly: a client has asked for it, and hears of any damage; the node does not end.
 
         Returns:
             The reader, at the end of the snapshot; None for what is none at all.
@@ -329,6 +333,10 @@ class Loading:
                 piece = b""
                 await self.tick(delay_us * (loaded.loaded - before))
         except RdbError as damage:
+            if quietly:
+                for line in damage.before.splitlines():
+                    node.log.warning(line)
+                return None
             tell_damage(node, name, loaded, damage, self._looked_at(reader))
             if damage.ending is Ending.REFUSED:
                 return None

@@ -4,7 +4,8 @@ Follows `loadSingleAppendOnlyFile` in `src/aof.c` of Redis 7.0. Where the file e
 a command, as a crash leaves it, `aof-load-truncated` decides: the file is cut behind the last whole
 command, or nothing is touched and the node does not start. In one detail we differ. Where that
 command stands in a transaction, Redis cuts in the middle of the transaction: what it writes next
-belongs to that, and is lost with it at the next start. Here the transaction is cut off too.
+belongs to that, and is lost with it at the next start. Here the transaction is cut off too. And a
+file that others follow, which Redis cuts before it refuses to start, is left as it is.
 """
 
 from __future__ import annotations
@@ -68,12 +69,14 @@ class Replay:
     Args:
         loading: the load that it is a part of.
         name: of the file, in the directory of the append-only file.
+        is_last: no other file comes after it: only such a one may lack its end.
     """
 
-    def __init__(self, loading: Loading, name: str) -> None:
+    def __init__(self, loading: Loading, name: str, *, is_last: bool) -> None:
         self.loading = loading
         self.node = loading.node
         self.name = name
+        self.is_last = is_last
         self.path = self.node.persistence.rewriting.path(name)
         client = self.client = Client(self.node, _AOF_CLIENT_ID, None)
         client.deny_blocking = client.authenticated = True
@@ -193,6 +196,8 @@ class Replay:
         log, name = self.node.log, self.name
         if self.node.config.aof_load_truncated:
             log.warning(f"!!! Warning: short read while loading the AOF file {name}!!!")
+            if not self.is_last:
+                return Outcome.TRUNCATED  # nothing will be loaded, so nothing is cut off
             log.warning(f"!!! Truncating the AOF {name} at offset {self._good} !!!")
             try:
                 file = self.node.environment.disk.open(self.path, "append")
