@@ -1,9 +1,9 @@
-"""Which labs a notebook's cells have made, so that running a cell again closes its earlier ones.
+"""Which labs and views a notebook's cells have made: running a cell again closes its earlier ones.
 
 A reader runs a cell twice, and the first lab is still there, held by a variable or by IPython's
 output history. A lab that is made by another run of the same cell takes its place: the earlier one
-is closed. Several labs of one run of a cell live side by side, and outside notebooks nothing is
-replaced.
+is closed. So it is with a view that a cell shows. Several labs of one run of a cell live side by
+side, and outside notebooks nothing is replaced.
 """
 
 from __future__ import annotations

@@ -260,6 +260,11 @@ class BenchmarkDashboard(View):
         if self._run is not None:
             self._run.stop()
 
+    def close(self) -> None:
+        """End the run that goes on, and follow the notebook no more."""
+        self.stop()
+        super().close()
+
     def wait(self) -> None:
         """Return when the run is over."""
         if self._thread is not None:

@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from redislab.labs import registry
 from redislab.views.recording import Frame, Recorder, Recording
 from redislab.views.static import recording_html
 
@@ -34,7 +35,7 @@ class View(ABC):
         self._widget: Any = None
         self._display_id: str | None = None
         self._displayed_revision = -1
-        self._sent_revision = -1
+        self._shell: Any = None  # the IPython whose cells are followed
         recorder.listen(self._send)
 
     @property
@@ -111,11 +112,18 @@ class View(ABC):
 
         if self._display_id is None:
             self._display_id = f"redislab-view-{next(_display_numbers)}"
-            shell = get_ipython()
-            if shell is not None:
-                shell.events.register("post_run_cell", self._after_cell)
+            self._shell = get_ipython()
+            if self._shell is not None:
+                self._shell.events.register("post_run_cell", self._after_cell)
+                registry.register(self)  # another run of this cell closes this one
         self._displayed_revision = self.recorder.revision
         display(self.bundle(), raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Follow the notebook's cells no more; what was recorded stays on show."""
+        shell, self._shell = self._shell, None
+        if shell is not None:
+            shell.events.unregister("post_run_cell", self._after_cell)
 
     def refresh(self) -> None:  # noqa: B027 - most views record by themselves
         """Record what a cell has changed, before the view is sent again."""

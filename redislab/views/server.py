@@ -222,6 +222,7 @@ class ServerView(View):
         """Take no more frames; what was recorded stays on show."""
         self._closed.set()
         self.publish()
+        super().close()
 
     def refresh(self) -> None:
         """Take a frame after a cell that did something to the lab itself."""

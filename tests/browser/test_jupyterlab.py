@@ -360,7 +360,7 @@ def test_lesson_1_runs_and_its_widgets_answer(workbench):
     workbench.says(view, ".rl-stage > svg", "is up: ")
 
 
-def test_a_cell_that_is_run_again_takes_the_place_of_its_lab(workbench):
+def test_a_cell_that_is_run_again_takes_the_place_of_its_lab_and_of_its_view(workbench):
     workbench.open(LESSON_1)
     workbench.choose("world = ")
     workbench.command("notebook:run-cell")
@@ -369,6 +369,14 @@ def test_a_cell_that_is_run_again_takes_the_place_of_its_lab(workbench):
     workbench.python("globals().update(first=lab)")
     workbench.command("notebook:run-cell")
     assert workbench.python("(first.closed, lab.closed, first is lab)") == "(True, False, False)"
+    # A view follows the cells that come after it, until its own is run again.
+    workbench.choose("bytes_guess = predict")
+    workbench.command("notebook:run-cell")
+    following = "len(get_ipython().events.callbacks['post_run_cell'])"
+    before = workbench.python(following)
+    workbench.command("notebook:run-cell")
+    workbench.command("notebook:run-cell")
+    assert workbench.python(following) == before
 
 
 def test_the_dashboard_of_lesson_2_starts_and_stops_and_an_interrupt_leaves_nothing(
@@ -416,6 +424,16 @@ def test_the_dashboard_of_lesson_2_starts_and_stops_and_an_interrupt_leaves_noth
     assert jupyterlab.processes("redislab.benchmark.worker") == []
     assert [one for one in workbench.outputs() if one[1] == "error" and one[0] == at]
     assert workbench.python("lab.client().ping()") == "True"
+
+    # A live view watches its node from a thread: one, however often its cell is run.
+    workbench.run("cells[arguments[0]].model.sharedModel.source = 'view = lab.view()\\nview'", at)
+    for _ in range(3):
+        workbench.command("notebook:run-cell")
+    names = "[one.name for one in __import__('threading').enumerate()]"
+    ends = time.monotonic() + 5
+    while time.monotonic() < ends and workbench.python(names).count("redislab-view") > 1:
+        time.sleep(0.1)
+    assert workbench.python(names).count("redislab-view") == 1
 
 
 def test_nothing_is_left_when_jupyterlab_has_ended(jupyterlab):
