@@ -88,7 +88,12 @@ class Blocking:
             self.node.loop.call_soon(client.session.resume)
 
     def serve_ready(self) -> None:
-        """Serve the clients whose keys have received data, in the order the keys became ready."""
+        """Serve the clients whose keys have received data, in the order the keys became ready.
+
+        While a slow script runs they wait for its end.
+        """
+        if self.node.scripts.slow.client is not None:
+            return
         ready = self.node.engine.ready
         while ready:
             index, key = next(iter(ready))

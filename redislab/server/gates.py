@@ -78,7 +78,8 @@ def check(client: Client, entry: Entry, args: list[bytes]) -> None:
             "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
         )
         raise CommandError(message)
-    node.replication.check_stale(entry.flags)
+    if node.replication.is_stale or node.replication.replicaside.loading:
+        node.replication.check_stale(effective_flags(client, entry, args))
     node.persistence.check_loading(entry)
     if client.is_replica and not entry.flags.isdisjoint({"write", "readonly"}):
         raise CommandError("ERR Replica can't interact with the keyspace")

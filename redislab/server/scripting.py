@@ -291,6 +291,8 @@ class Scripts:
             raise CommandError("ERR Wrong number of args calling Redis command from script")
         if "noscript" in entry.fact.flags and not self.allows_everything:
             raise CommandError(_NOT_ALLOWED)
+        if self.node.replication.is_stale and "stale" not in entry.flags:
+            raise CommandError("ERR Can not execute the command on a stale replica")
         if not client.user.plain:
             reason, position = client.user.check(entry.fact, argv)
             if reason != users.ALLOWED:
