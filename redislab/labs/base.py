@@ -24,7 +24,7 @@ from redis.retry import Retry
 from redislab.labs import registry
 from redislab.labs.events import EventTable
 from redislab.labs.snapshot import NodeSnapshot, node_snapshot
-from redislab.labs.talk import answer_once, exchange
+from redislab.labs.talk import SILENCE_S, answer_once, exchange
 from redislab.worlds import make_world
 from redislab.worlds.base import (
     BOTH,
@@ -274,7 +274,14 @@ class Lab(ABC):
         """What redis-cli prints for a command line, such as "INFO memory"; `password` is its -a."""
         return self.run(answer_once(self.find(self._one(node)), password, command))
 
-    def exchange(self, data: bytes, node: Named | None = None, *, wait_s: float = 1.0) -> bytes:
+    def exchange(
+        self,
+        data: bytes,
+        node: Named | None = None,
+        *,
+        wait_s: float = 1.0,
+        silence_s: float = SILENCE_S,
+    ) -> bytes:
         """Send bytes as they are on a connection of their own; return what comes back.
 
         Args:
@@ -282,8 +289,9 @@ class Lab(ABC):
             node: to which one.
             wait_s: how long to wait for the first byte, in seconds of the lab's clock. What comes
                 after it is collected until the node falls silent or hangs up.
+            silence_s: how long it says nothing when it is taken to have said all.
         """
-        return self.run(exchange(self.find(self._one(node)), data, wait_s))
+        return self.run(exchange(self.find(self._one(node)), data, wait_s, silence_s))
 
     def measure(
         self,

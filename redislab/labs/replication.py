@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from asyncio import gather
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -15,13 +18,13 @@ from redislab.wire.resp import bulks
 from redislab.worlds.base import BOTH, CLIENT, NodeHandle, NodeSpec, directions
 
 if TYPE_CHECKING:
+    from redislab.benchmark import Result
     from redislab.views.display import View
 
 # How long a lab waits for its replicas to have the data when it begins.
 _SYNC_SECONDS = 30.0
-# How finely `write_for` spreads its writes, and over how many keys.
+# How finely `write_for` spreads its writes.
 _STEP_SECONDS = 0.1
-_KEYS_WRITTEN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +227,8 @@ class ReplicationLab(Lab):
         bytes_per_second: float,
         *,
         value_bytes: int = 100,
+        keys: int = 10_000,
+        step: float = _STEP_SECONDS,
         on_step: Callable[[], object] | None = None,
     ) -> int:
         """Let time pass while a client writes to the master at a steady rate.
@@ -231,11 +236,13 @@ class ReplicationLab(Lab):
         Args:
             seconds: how long, on the lab's clock.
             bytes_per_second: of SET commands as they stand in the replication stream.
-            value_bytes: the size of the values; the keys are `key:00000000` and so on.
-            on_step: called ten times a second.
+            value_bytes: the size of the values.
+            keys: how many keys they go to, one after the other: `key:00000000` and so on.
+            step: the writes of so many seconds go out at once.
+            on_step: called after each step.
 
         Returns:
-            How many keys were written.
+            How many commands were sent.
 
         Raises:
             redis.ConnectionError: the master does not answer.
@@ -244,21 +251,50 @@ class ReplicationLab(Lab):
         master = str(self.master)
         if master not in self._writers:
             self._writers[master] = self.client(master)
-        value = b"x" * value_bytes
+        # Digits in no order: a data set of them cannot be compressed to nothing.
+        digits = Random(f"values/{self.seed}").getrandbits(4 * value_bytes)
+        value = f"{digits:0{value_bytes}x}".encode()
         each = len(bulks((b"SET", b"key:%08d" % 0, value)))
         began, before = self.now, self._written
-        steps = max(1, round(seconds / _STEP_SECONDS))
-        for step in range(1, steps + 1):
-            passed = seconds * step / steps
+        steps = max(1, round(seconds / step))
+        for number in range(1, steps + 1):
+            passed = seconds * number / steps
             pipeline = self._writers[master].pipeline(transaction=False)
             for _ in range(before + round(bytes_per_second * passed / each) - self._written):
-                pipeline.set(f"key:{self._written % _KEYS_WRITTEN:08d}", value)
+                pipeline.set(f"key:{self._written % keys:08d}", value)
                 self._written += 1
             pipeline.execute()
             self.run_for(max(0.0, began + passed - self.now))
             if on_step is not None:
                 on_step()
         return self._written - before
+
+    def measure_together(self, loads: Mapping[Named, Mapping[str, Any]]) -> dict[str, Result]:
+        """Load several nodes at the same time; what `measure` returns of each, by name.
+
+        Args:
+            loads: for each node what `measure` takes: `test` and options.
+        """
+        names = {str(node): dict(load) for node, load in loads.items()}
+        if self.world != "sim":
+            with ThreadPoolExecutor(len(names)) as pool:
+                running = {
+                    name: pool.submit(self.measure, node=name, **load)
+                    for name, load in names.items()
+                }
+                return {name: future.result() for name, future in running.items()}
+        from redislab import benchmark
+
+        async def together() -> dict[str, Result]:
+            runs = []
+            for name, load in names.items():
+                host, port = self._world.direct(name)
+                where: dict[str, Any] = {"host": host, "port": port, "password": self._password}
+                test = load.pop("test", "GET")
+                runs.append(benchmark.coroutine(benchmark.settings_for(test, **(where | load))))
+            return dict(zip(names, await gather(*runs), strict=True))
+
+        return self.run(together())
 
     # -- faults ----------------------------------------------------------------------------------
 

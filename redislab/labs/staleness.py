@@ -71,6 +71,7 @@ def stale_reads(
     read_rate: float = 400.0,
     keys: int = 10,
     wait: int = 0,
+    settle: float = 0.0,
     on_window: Callable[[Reads], object] | None = None,
 ) -> Reads:
     """Write to the master, read from a replica, and count what was out of date.
@@ -83,6 +84,7 @@ def stale_reads(
         read_rate: reads a second, at a steady rate, of random keys.
         keys: how many keys.
         wait: if not 0, a write counts as acknowledged when so many replicas have it (WAIT).
+        settle: seconds of writing before the first read; the law holds from the lag on.
         on_window: told of every stretch of `WINDOW_SECONDS` as it ends.
 
     Raises:
@@ -90,8 +92,8 @@ def stale_reads(
     """
     where = lab.replicas[0] if replica is None else lab.find(replica)
     experiment = _Experiment(lab.seed, keys, wait, on_window)
-    ends = (seconds, write_rate, read_rate)
-    return lab.run(experiment.run(lab.async_client(lab.master), lab.async_client(where), *ends))
+    clients = (lab.async_client(lab.master), lab.async_client(where))
+    return lab.run(experiment.run(*clients, seconds, write_rate, read_rate, settle))
 
 
 class _Experiment:
@@ -111,18 +113,23 @@ class _Experiment:
         self.writes = 0
 
     async def run(
-        self, master: Any, replica: Any, seconds: float, write_rate: float, read_rate: float
+        self,
+        master: Any,
+        replica: Any,
+        seconds: float,
+        write_rate: float,
+        read_rate: float,
+        settle: float,
     ) -> Reads:
         loop = asyncio.get_running_loop()
         await asyncio.gather(*(master.delete(_name(key)) for key in range(self.keys)))
         await master.wait(1, _SETTLE_MILLISECONDS)
-        begun = loop.time()
-        ends = begun + seconds
-        tasks = [
-            asyncio.ensure_future(self._write(master, write_rate, ends)),
-            asyncio.ensure_future(self._tell(begun, ends)),
-        ]
+        ends = loop.time() + settle + seconds
+        tasks = [asyncio.ensure_future(self._write(master, write_rate, ends))]
         try:
+            await asyncio.sleep(settle)
+            self.writes = 0
+            tasks.append(asyncio.ensure_future(self._tell(loop.time(), ends)))
             await self._read(replica, read_rate, ends)
             await asyncio.gather(*tasks)
         finally:

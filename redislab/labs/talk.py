@@ -107,7 +107,9 @@ async def answer_once(node: NodeHandle, password: str | None, command: str) -> s
         await talk.close()
 
 
-async def exchange(node: NodeHandle, data: bytes, wait_s: float) -> bytes:
+async def exchange(
+    node: NodeHandle, data: bytes, wait_s: float, silence_s: float = SILENCE_S
+) -> bytes:
     """Send bytes on a new connection; return what comes until silence or the end."""
     reader, writer = await asyncio.open_connection(node.host, node.port)
     try:
@@ -117,7 +119,7 @@ async def exchange(node: NodeHandle, data: bytes, wait_s: float) -> bytes:
         with contextlib.suppress(TimeoutError, ConnectionError):
             while chunk := await asyncio.wait_for(reader.read(CHUNK_BYTES), patience):
                 received += chunk
-                patience = SILENCE_S
+                patience = silence_s
         return received
     finally:
         writer.close()

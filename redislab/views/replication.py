@@ -243,11 +243,19 @@ class ReplicationWatch:
         """Undo every cut and delay."""
         self._do(self.lab.heal)
 
-    def run_for(self, seconds: float, bytes_per_second: float = 0.0) -> None:
-        """Let time pass, with a client that writes at this rate, recording as it does."""
+    def run_for(self, seconds: float, bytes_per_second: float = 0.0, **options: Any) -> None:
+        """Let time pass, with a client that writes at this rate, recording as it does.
+
+        Args:
+            seconds: how long, on the lab's clock.
+            bytes_per_second: of the replication stream; 0 for no writes.
+            options: further ones of `ReplicationLab.write_for`.
+        """
         if bytes_per_second:
             gap = max(SAMPLE_SECONDS, seconds / SAMPLES_MAX)
-            self.lab.write_for(seconds, bytes_per_second, on_step=lambda: self._sample_after(gap))
+            self.lab.write_for(
+                seconds, bytes_per_second, on_step=lambda: self._sample_after(gap), **options
+            )
             self.sample()
             return
         steps = max(1, min(SAMPLES_MAX, round(seconds / SAMPLE_SECONDS)))

@@ -98,6 +98,7 @@ class StaleReadMeter(View):
             seconds=self.seconds,
             write_rate=rate * self.keys,
             keys=self.keys,
+            settle=lag,
             on_window=add,
         )
         self._began = round(self._began + sum(window.seconds for window in so_far), 6)
