@@ -1,15 +1,18 @@
 """A lab of one simulated node whose disk is made to fail, and what is promised then.
 
-Every write appends to one list, so what survives a crash is a prefix of what was done exactly if the
-list is a prefix of what its clients were told.
+Every write appends to one list, so what survives a crash is a prefix of what was done exactly if
+the list is a prefix of what its clients were told.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Mapping
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from redislab import SingleLab
 from redislab.worlds.base import WorldError
@@ -23,16 +26,19 @@ class CrashLab:
     Attributes:
         acked: items by their place in the list, and when they were acknowledged.
         asked: items that were sent, acknowledged or not.
+        numbers: to name items with.
     """
 
     def __init__(self, config: Mapping[str, str], seed: int = 0) -> None:
         self.lab = SingleLab("sim", seed=seed, config={"save": ""} | dict(config))
         self.acked: dict[int, tuple[str, float]] = {}
         self.asked: dict[str, None] = {}
+        self.numbers = itertools.count()
         self.client = self._client()
 
     def _client(self) -> redis.Redis:
-        return self.lab.client(socket_timeout=30, decode_responses=True)
+        retry = Retry(NoBackoff(), 0)  # what was sent twice would be done twice
+        return self.lab.client(socket_timeout=5, decode_responses=True, retry=retry)
 
     def push(self, *items: str) -> bool:
         """Append items, one command each, in one transaction if they are several; whether it went.
@@ -94,6 +100,11 @@ class CrashLab:
         there = set(found)
         for whole in parts.values():
             assert len(there.intersection(whole)) in {0, len(whole)}, whole
+
+    def forget_what_is_lost(self, found: list[str]) -> None:
+        """From now on these items are what was done."""
+        self.acked = {place: (item, self.lab.now) for place, item in enumerate(found)}
+        self.asked = dict.fromkeys(found)
 
     def acked_before(self, time: float) -> int:
         """How many items of the list were acknowledged by then, those before them counted too."""

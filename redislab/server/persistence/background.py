@@ -107,7 +107,7 @@ class Pace:
             spent = clock() - began
             delay = self.node.config.rdb_key_save_delay
             if delay:
-                await self._delay(delay, image.keys_done - keys)
+                await delay_keys(self.node, image.keys_done - keys)
             elif spent >= SLICE_S or in_slice >= SLICE_BYTES:
                 await self._rest(spent)
             else:
@@ -123,11 +123,16 @@ class Pace:
     async def _rest(self, spent: float) -> None:
         await asyncio.sleep(max(spent, _REST_LEAST_S) if self.gently else 0)
 
-    async def _delay(self, microseconds: int, keys: int) -> None:
-        """For tests: take longer for each key; below zero, a microsecond for every so many."""
-        each_us = 1 / -microseconds if microseconds < 0 else microseconds
-        left = keys * each_us / 1e6
-        while left > 0 and self.node.config.rdb_key_save_delay:
-            step = min(left, _DELAY_STEP_S)
-            await asyncio.sleep(step)
-            left -= step
+
+async def delay_keys(node: Node, keys: int) -> None:
+    """For tests (`rdb-key-save-delay`): take longer for so many keys that have been written.
+
+    It is in microseconds a key; below zero, a microsecond for every so many.
+    """
+    microseconds = node.config.rdb_key_save_delay
+    each_us = 1 / -microseconds if microseconds < 0 else microseconds
+    left = keys * each_us / 1e6
+    while left > 0 and node.config.rdb_key_save_delay:
+        step = min(left, _DELAY_STEP_S)
+        await asyncio.sleep(step)
+        left -= step

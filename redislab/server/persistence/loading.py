@@ -158,7 +158,11 @@ class Loading:
             raise ExitError(1) from None
         if manifest != rewriting.manifest and not await rewriting.write_manifest(manifest):
             raise ExitError(1)
-        node.persistence.aof.open(file, file.size())
+        aof = node.persistence.aof
+        aof.open(file, file.size())
+        # What is in the file may be in the kernel's memory only, if the node was killed before; it
+        # is to be as safe as what is written from now on.
+        await aof.sync_now()
         how = "Opening" if is_known else "Creating"
         node.log.notice(f"{how} AOF incr file {name} on server start")
 
