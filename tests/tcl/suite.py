@@ -1,9 +1,10 @@
-"""Runs units of Redis's own test suite, which is written in Tcl, against a server that listens.
+"""Runs units of Redis's own test suite, which is written in Tcl.
 
-The suite comes with Redis's sources (Debian's source package `redis`). It is run in its external
-mode: it starts no servers of its own and leaves out what needs them. Each run has a folder to
-itself, made of links into the sources, so that runs may go on side by side and the sources stay as
-they are.
+The suite comes with Redis's sources (Debian's source package `redis`). Most units are run in its
+external mode, against a server that listens: it starts no servers of its own and leaves out what
+needs them. A few units are all about how a server starts; there the suite starts the program that
+it is given. Each run has a folder to itself, made of links into the sources, so that runs may go on
+side by side and the sources stay as they are.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +32,9 @@ PROGRAMS = ("server", "cli", "benchmark", "sentinel", "check-aof", "check-rdb")
 # base port of its own, and looks at the ports in between by itself.
 FIRST_BASE_PORT = 21111
 PORTS_PER_RUN = 64
+
+REAL_PROGRAM = None  # the one that is installed
+OUR_PROGRAM = (sys.executable, "-m", "redislab", "server")
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _OUTCOME = re.compile(
@@ -70,14 +76,44 @@ def run_unit(source: Path, unit: str, port: int, run: int, timeout_s: float) -> 
         run: a number that no other run at the same time has.
         timeout_s: how long the unit may take, in seconds; then it is ended.
     """
+    with _work_folder(source) as folder:
+        return _run(folder, unit, run, timeout_s, "--host", HOST, "--port", str(port))
+
+
+def run_unit_with_program(
+    source: Path, unit: str, program: tuple[str, ...] | None, run: int, timeout_s: float
+) -> Outcome:
+    """Run one unit with servers that the suite starts itself.
+
+    Args:
+        source: the folder of Redis's sources.
+        unit: the unit's name.
+        program: the words that start a server, before the name of its configuration file; None
+            for the real one.
+        run: a number that no other run at the same time has.
+        timeout_s: how long the unit may take, in seconds; then it is ended.
+    """
+    with _work_folder(source) as folder:
+        if program is not None:
+            start = folder / "src" / "redis-server"
+            start.unlink(missing_ok=True)
+            # The suite looks for the number of the process, which stands beside Redis's logo.
+            start.write_text(f'#!/bin/sh\necho " PID: $$"\nexec {shlex.join(program)} "$@"\n')
+            start.chmod(0o755)
+        ports = ("--portcount", str(PORTS_PER_RUN - 1))
+        return _run(folder, unit, run, timeout_s, "--clients", "1", *ports)
+
+
+def _run(folder: Path, unit: str, run: int, timeout_s: float, *options: str) -> Outcome:
     base_port = FIRST_BASE_PORT + PORTS_PER_RUN * run
-    with _work_folder(source) as folder, (folder / "output").open("w+b") as sink:
+    with (folder / "output").open("w+b") as sink:
         process = subprocess.Popen(
             [
-                *("./runtest", "--host", HOST, "--port", str(port), "--baseport", str(base_port)),
+                *("./runtest", *options, "--baseport", str(base_port)),
                 *("--durable", "--tags", "-slow", "--single", unit),
             ],
             cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             stdout=sink,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -1,7 +1,8 @@
 """Redis's own tests, of the units a data server can be judged by, on the real server and on ours.
 
 What the real server passes here is the measure: tests of it that need what the suite's external
-mode does not give are left out by the suite itself.
+mode does not give are left out by the suite itself. The units that it leaves out whole are run with
+servers that it starts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,17 @@ from pathlib import Path
 import pytest
 
 from tests.servers import HOST, our_server, real_server
-from tests.tcl.suite import SOURCE_FOLDER, SOURCE_VARIABLE, find_source, read_outcome, run_unit
+from tests.tcl.suite import (
+    OUR_PROGRAM,
+    REAL_PROGRAM,
+    SOURCE_FOLDER,
+    SOURCE_VARIABLE,
+    Outcome,
+    find_source,
+    read_outcome,
+    run_unit,
+    run_unit_with_program,
+)
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(150)]
 
@@ -37,7 +48,18 @@ UNITS = (
     "unit/bitops",
     "unit/type/incr",
     "unit/quit",
+    "unit/scripting",
+    "unit/functions",
+    "unit/other",
+    "unit/introspection-2",
+    "unit/multi",
+    "unit/slowlog",
+    "unit/introspection",
+    "unit/pause",
+    "unit/bitfield",
+    "unit/info-command",
 )
+UNITS_WITH_PROGRAM = ("unit/acl", "unit/acl-v2", "unit/info")
 UNIT_TIMEOUT_S = 90.0
 PASSED_LEAST = 0.9
 
@@ -72,6 +94,22 @@ def test_ours_passes_what_redis_passes(unit: str, source: Path) -> None:
             for offset, address in enumerate(addresses)
         ]
         real, ours = (outcome.result() for outcome in started)
+    check(unit, real, ours)
+
+
+@pytest.mark.parametrize("unit", UNITS_WITH_PROGRAM)
+def test_our_program_passes_what_redis_passes(unit: str, source: Path) -> None:
+    run = 2 * (len(UNITS) + 1 + UNITS_WITH_PROGRAM.index(unit))
+    with ThreadPoolExecutor(2) as pool:
+        started = [
+            pool.submit(run_unit_with_program, source, unit, program, run + offset, UNIT_TIMEOUT_S)
+            for offset, program in enumerate((REAL_PROGRAM, OUR_PROGRAM))
+        ]
+        real, ours = (outcome.result() for outcome in started)
+    check(unit, real, ours)
+
+
+def check(unit: str, real: Outcome, ours: Outcome) -> None:
     assert real.finished, f"the suite itself does not run here:\n{real.output[-2000:]}"
     assert real.passed, f"nothing was tested:\n{real.output[-2000:]}"
     assert ours.finished, f"{unit} hangs or breaks off on our server:\n{ours.output[-2000:]}"
