@@ -314,6 +314,21 @@ class ReplicationLab(Lab):
         self._cuts.clear()
         self._delays.clear()
 
+    def repair(self, timeout: float = _SYNC_SECONDS) -> None:
+        """Heal every link, start or wake every node, and wait until the replicas follow.
+
+        Raises:
+            TimeoutError: they did not within `timeout` seconds.
+        """
+        self.heal()
+        for name in self.nodes:
+            state = self._world.state(name)
+            if state == "paused":
+                self.resume(name)
+            elif state != "running":
+                self.restart(name)
+        self.wait_until(lambda now: now.linked, timeout=timeout)
+
     # -- what can be seen ------------------------------------------------------------------------
 
     def view(self, kind: str = "topology") -> View:

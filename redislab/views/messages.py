@@ -64,6 +64,10 @@ def describe(message: Message) -> Label:
         return Label("data set", "data")
     if data.startswith(b"*"):
         return _commands(data) or Label("data", "data")
+    if data.startswith(b"+CONTINUE"):
+        line, _, stream = data.partition(b"\r\n")
+        rest = f" · {len(stream):,} bytes of the stream" if stream else ""
+        return Label(_short(line) + rest, "reply")
     if data[:1] in {b"+", b"-", b":", b"$", b"%", b"_", b"~", b">"}:
         return _reply(data) or Label("data", "data")
     if not data.strip(b"\n"):

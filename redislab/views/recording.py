@@ -191,6 +191,11 @@ class Recorder:
         self._listeners.append(listener)
 
     @property
+    def last(self) -> Frame | None:
+        """The latest frame; None before the first."""
+        return self._frames[-1] if self._frames else None
+
+    @property
     def events(self) -> tuple[Event, ...]:
         """The events so far."""
         return tuple(self._events)

@@ -270,12 +270,15 @@ class ReplicationWatch:
 
     def _add(self, recorder: Recorder, frame: Frame) -> None:
         recorder.take_events(self.lab.events)
-        recorder.add(frame)
+        last = recorder.last
+        # In `sim` time stands still between cells but for the asking itself: nothing has changed.
+        if last is None or last.state != frame.state or frame.time - last.time > SAMPLE_SECONDS / 2:
+            recorder.add(frame)
 
     def _sample_after(self, gap: float) -> None:
         """Record a frame if the last one is so long ago."""
-        frames = self.topology.recording.frames
-        if not frames or self.lab.now - frames[-1].time >= gap - 1e-6:
+        last = self.topology.last
+        if last is None or self.lab.now - last.time >= gap - 1e-6:
             self.sample()
 
     def _do(self, action: Callable[[], object]) -> None:
@@ -308,6 +311,13 @@ class _ReplicationView(View):
         """Take no more frames; what was recorded stays on show."""
         self._closed.set()
         self.publish()
+        super().close()
+
+    def open_at(self, time: float) -> None:
+        """Let a page open on what was recorded at this time; seconds of the lab's clock."""
+        frames = self.recording.frames
+        before = [at for at, frame in enumerate(frames) if frame.time <= time]
+        self.recorder.set_meta(open=before[-1] if before else 0)
 
     def refresh(self) -> None:
         """Take a frame after a cell that did something to the lab itself."""
@@ -315,9 +325,11 @@ class _ReplicationView(View):
             self.watch.sample()
 
     def controls(self) -> list[Any]:
-        """A row of buttons for a node, one for a link, one for writes and time."""
+        """Buttons for a node, for a link, for writes and time; none for a view that is closed."""
         import ipywidgets
 
+        if self._closed.is_set():
+            return []
         watch, names = self.watch, list(self.watch.lab.nodes)
         links = [f"{a} - {b}" for at, a in enumerate(names) for b in names[at + 1 :]]
         links += [f"client - {name}" for name in names]

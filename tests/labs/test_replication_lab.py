@@ -79,6 +79,18 @@ def test_a_server_changes_its_role_and_a_new_one_joins(lab):
     assert lab.snapshot().to_dict()["master"] == master.name
 
 
+def test_a_lab_repairs_what_was_done_to_it(lab):
+    master, first, second = lab.nodes
+    lab.cut(master, first)
+    lab.pause(second)
+    lab.kill(first)
+    lab.repair()
+    told = lab.snapshot()
+    assert told.linked
+    assert told.cuts == ()
+    assert {node.state for node in told.nodes} == {"running"}
+
+
 def test_writes_come_at_the_rate_that_was_asked_for(lab):
     before = lab.snapshot().node(lab.master).info["master_repl_offset"]
     began = lab.now

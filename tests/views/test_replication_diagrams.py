@@ -52,6 +52,12 @@ def message(data, *, kind="data", sent=0.0, source="a", target="b", arrives=True
         (b"-ERR no\r\n", "-ERR no", "error"),
         (b"%1\r\n+a\r\n:1\r\n", "2 values", "reply"),
         (b"+FULLRESYNC " + b"a1" * 20 + b" 7\r\n", "+FULLRESYNC a1a1a1… 7", "reply"),
+        (b"+CONTINUE\r\n", "+CONTINUE", "reply"),
+        (
+            b"+CONTINUE\r\n*1\r\n$4\r\nPING\r\n",
+            "+CONTINUE · 14 bytes of the stream",
+            "reply",
+        ),
         (b"\n", "a bare newline: be patient", "quiet"),
         (b"$EOF:" + b"a" * 40 + b"\r\n", "data set", "data"),
         (b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$900\r\nxxxx", "data", "data"),

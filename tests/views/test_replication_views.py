@@ -162,6 +162,25 @@ def test_a_lab_without_a_master_has_an_empty_ring():
     assert not ring["active"]
 
 
+def test_a_view_of_a_closed_lab_has_no_buttons_and_no_frames_where_nothing_changes():
+    with ReplicationLab("sim", replicas=1) as lab:
+        view = lab.view()
+        view.refresh()
+        view.refresh()
+        assert len(view.recording.frames) == 1
+        lab.client().set("a", 1)
+        view.refresh()
+        assert len(view.recording.frames) == 2
+        assert view.controls()
+        view.open_at(0)
+        view.close()
+        lab.run_for(1)
+        view.refresh()
+    assert len(view.recording.frames) == 2
+    assert view.recording.meta["open"] == 0
+    assert view.controls() == []
+
+
 def test_without_scripts_there_is_a_table_and_a_chart():
     with ReplicationLab("sim", replicas=1) as lab:
         view, ring = lab.view(), lab.view("backlog")

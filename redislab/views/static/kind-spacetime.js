@@ -154,7 +154,7 @@ export default function create({ svg, html, format }) {
       }
 
       function fit(text, room) {
-        const letters = Math.max(Math.floor(room / 6.4), 3);
+        const letters = Math.max(Math.floor(room / 7), 3);
         return text.length <= letters ? text : `${text.slice(0, letters - 1)}…`;
       }
 
