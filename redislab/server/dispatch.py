@@ -28,6 +28,20 @@ _CROSS_PROTOCOL = frozenset({b"post", b"host:"})
 
 def dispatch(client: Client, args: list[bytes]) -> Reply:
     """Check a request and run it; the reply is ready to send."""
+    if client.is_replica:
+        return _run_for_replica(client, args)
+    return _dispatch(client, args)
+
+
+def _run_for_replica(client: Client, args: list[bytes]) -> Reply:
+    """Run a request of a replica, which has to be one that needs no answer."""
+    reply = _dispatch(client, args)
+    if reply != b"":
+        client.node.replication.masterside.disconnect_talker(client, reply)
+    return b""
+
+
+def _dispatch(client: Client, args: list[bytes]) -> Reply:
     node = client.node
     if node.asleep:
         return node.postpone(client, args)

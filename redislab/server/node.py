@@ -339,6 +339,7 @@ class Node:
         engine.hits = engine.misses = engine.expired_keys = 0
         engine.expired_stale_fraction = 0.0
         self.persistence.reset_statistics()
+        self.replication.reset_statistics()
         self.bytes_in = self.bytes_out = self.reads = self.writes = 0
 
     def user_lines(self) -> list[bytes]:

@@ -23,6 +23,7 @@ from redislab.server.help import help_reply, unknown_form
 from redislab.server.lua import Lua, ScriptError
 from redislab.server.monitor import feed
 from redislab.server.propagation import EVERYBODY
+from redislab.server.replication.replication import MASTERDOWN
 from redislab.server.slowscripts import SlowScripts
 from redislab.wire.resp import OK, array, bulk, error, integer
 
@@ -201,6 +202,8 @@ class Scripts:
             if out_of_memory and not declared & {"allow-oom", "no-writes"}:
                 raise CommandError(_OUT_OF_MEMORY)
             read_only = read_only or "no-writes" in declared
+        elif self.node.replication.is_stale:
+            raise CommandError(MASTERDOWN)
         running = Running(
             caller,
             request,

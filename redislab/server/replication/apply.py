@@ -34,7 +34,7 @@ _INLINE = (
     "connection and discarding the cached master."
 )
 _DESYNC = "Master using the inline protocol. Desync?"
-_ERROR_MAX = 4096
+_ERROR_MAX = 4096  # characters of an error in the log
 _SHOWN_BYTES = 256
 
 
@@ -146,14 +146,16 @@ class Applier:
 
     def _run(self, args: list[bytes]) -> None:
         client, node = self.client, self.node
+        client.executing = None
         try:
             entry = _find(client, args)
         except CommandError as refused:
-            self._tell(refused.message, args)
+            self._tell(refused.message)
             if self._transaction is not None:
                 self._transaction_bytes += encoded_size(args)
             return
         if entry.name == "multi" and self._transaction is None:
+            self._show(entry, args)
             self._transaction = []
             self._transaction_bytes = encoded_size(args)
             return
@@ -172,10 +174,16 @@ class Applier:
             finally:
                 client.deny_blocking = client.in_exec = False
                 node.end_transaction()
+            self._show(entry, args)
         else:
             self._execute(entry, args)
         if node.engine.ready:
             node.blocking.serve_ready()
+
+    def _show(self, entry: Entry, args: list[bytes]) -> None:
+        """Show what frames a transaction to those who monitor."""
+        if self.node.monitors:
+            self.node.show_monitors(self.client, entry, args)
 
     def _execute(self, entry: Entry, args: list[bytes]) -> None:
         client = self.client
@@ -183,21 +191,26 @@ class Applier:
         reply = execute(client, entry, args)
         if not isinstance(reply, bytes):
             # Nobody waits here: no master sends what could.
-            self._tell("ERR a command that waits is not applied", args)
+            self._tell("ERR a command that waits is not applied")
         elif reply.startswith(b"-"):
-            self._tell(reply[1:].rstrip().decode("utf-8", "replace"), args)
+            self._tell(reply[1:-2].decode("utf-8", "replace"))
 
-    def _tell(self, error: str, args: list[bytes]) -> None:
+    def _tell(self, error: str) -> None:
         """The master has sent a command that fails here, though it did not fail there."""
         self.node.replication.replicaside.errors += 1
         executing = self.client.executing
-        name = args[0].decode("utf-8", "replace").lower() if executing is None else executing.name
+        name = "<unknown>" if executing is None else executing.name
         log = self.node.log
-        log.warning(_CRITICAL.format(error[:_ERROR_MAX], name))
+        log.warning(_CRITICAL.format(told(error), name))
         backlog = self.side.backlog
         if backlog is not None and len(backlog):
             latest = represent(backlog.latest(_SHOWN_BYTES))
             log.warning(f"Latest backlog is: '{latest}'")
+
+
+def told(error: str) -> str:
+    """An error as the log tells it: Redis leaves the code ERR out."""
+    return (error.removeprefix("ERR ") if error.startswith("ERR ") else f"-{error}")[:_ERROR_MAX]
 
 
 def _find(client: Client, args: list[bytes]) -> Entry:

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from redislab.server.clients import describe
 from redislab.server.propagation import REPLICAS
+from redislab.server.replication.apply import told
 from redislab.server.replication.backlog import BACKLOG_SIZE_MIN, Backlog
 from redislab.server.replication.replica import Replica, State
 from redislab.server.replication.stream import GETACK, PING, Encoder, Unit
@@ -19,6 +21,7 @@ from redislab.server.replication.transfer import Transfers
 from redislab.wire.resp import bulks, simple
 
 if TYPE_CHECKING:
+    from redislab.engine.table import Reply
     from redislab.server.client import Client
     from redislab.server.replication.replication import Replication
 
@@ -205,6 +208,21 @@ class MasterSide:
     def note_alone(self) -> None:
         """From now on it counts how long no replica is there."""
         self._alone_since = self.node.loop_time()
+
+    def disconnect_talker(self, client: Client, reply: Reply) -> None:
+        """A replica has sent a command that is answered, for which there is no place."""
+        name = "<unknown>" if client.executing is None else client.executing.name
+        self.node.log.warning(
+            f"Replica generated a reply to command '{name}', disconnecting it: {describe(client)}"
+        )
+        if isinstance(reply, bytes) and reply.startswith(b"-"):
+            text = told(reply[1:-2].decode("utf-8", "replace"))
+            self.node.log.warning(
+                f"== CRITICAL == This master is sending an error to its replica: '{text}' after "
+                f"processing the command '{name}'"
+            )
+        client.close_after_reply = True  # nothing that came with it is run
+        self.node.close(client)
 
     def disconnect_replicas(self) -> None:
         """End the connections of all replicas; they will come back and ask with PSYNC."""

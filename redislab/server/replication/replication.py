@@ -103,6 +103,12 @@ class Replication:
         if not self._started:
             self._expired.append((database.index, key))
 
+    def reset_statistics(self) -> None:
+        """CONFIG RESETSTAT."""
+        side = self.masterside
+        side.full_syncs = side.partial_syncs = side.refused_partial_syncs = side.bytes_out = 0
+        self.replicaside.bytes_in = self.replicaside.errors = 0
+
     def stop(self) -> None:
         """The node ends."""
         self.masterside.transfers.stop()

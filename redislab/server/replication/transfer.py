@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from redislab.server.persistence.background import delay_keys
 from redislab.server.replication.image import take_image
 from redislab.server.replication.replica import Replica, State
 from redislab.wire.resp import error, simple
@@ -200,7 +201,11 @@ class Transfers:
         mark = b"%040x" % self.node.random.getrandbits(8 * _MARK_BYTES)
         self._send(b"$EOF:" + mark + b"\r\n")
         try:
+            keys = 0
             for piece in self._slices(iter(image)):
+                if self.node.config.rdb_key_save_delay:
+                    await delay_keys(self.node, image.keys_done - keys)
+                    keys = image.keys_done
                 self._send(piece)
                 await self._room(self._batch)
                 if not self._batch:
