@@ -20,6 +20,7 @@ from redislab.wire.resp import ONE, ZERO, integer
 BAD_OFFSET = "ERR bit offset is not an integer or out of range"
 _BAD_BIT = "ERR bit is not an integer or out of range"
 _NOT_TAKES_ONE = "ERR BITOP NOT must be called with a single source key."
+_BLOCK_BYTES = 4096  # compared at once
 _OPERATIONS: dict[bytes, Callable[[int, int], int]] = {b"and": and_, b"or": or_, b"xor": xor}
 
 
@@ -184,9 +185,21 @@ def _ones(value: String) -> int:
     return int.from_bytes(value, "little").bit_count()
 
 
+def _first_other(value: String, byte: bytes) -> int:
+    """The place of the first byte that is not this one; the length of the string if all are."""
+    block = byte * _BLOCK_BYTES
+    for start in range(0, len(value), _BLOCK_BYTES):
+        piece = value[start : start + _BLOCK_BYTES]
+        if piece != block:
+            found = len(piece) - len(piece.lstrip(byte))
+            if found < len(piece):
+                return start + found
+    return len(value)
+
+
 def _first_bit(value: String, bit: int) -> int:
     """The place of the first bit with this value, or -1."""
-    skipped = len(value) - len(value.lstrip(b"\0" if bit else b"\xff"))
+    skipped = _first_other(value, b"\0" if bit else b"\xff")
     if skipped == len(value):
         return -1
     byte = value[skipped] if bit else value[skipped] ^ 0xFF

@@ -9,8 +9,9 @@ from itertools import chain
 
 from redislab.engine import longdouble
 from redislab.engine.arguments import parse_int
-from redislab.engine.choice import parse_count_and_flag, places
+from redislab.engine.choice import parse_count_and_flag
 from redislab.engine.errors import NOT_FLOAT, WOULD_OVERFLOW, CommandError, wrong_arity
+from redislab.engine.scan_index import draw, draw_distinct
 from redislab.engine.table import Caller, Reply, command
 from redislab.engine.values import INT64_MAX, INT64_MIN, HashValue
 from redislab.wire.resp import (
@@ -208,14 +209,13 @@ def hrandfield(c: Caller, args: list[bytes]) -> Reply:
         fields = c.db.typed_read(args[1], HashValue)
         if fields is None:
             return NULL[c.resp]
-        names = list(fields)
-        return bulk(names[places(c.engine.random, len(names), -1)[0]])
+        return bulk(draw(c.engine, fields, 1)[0])
     count, with_values = parse_count_and_flag(args, b"withvalues")
     fields = c.db.typed_read(args[1], HashValue)
     if fields is None or not count:
         return EMPTY_ARRAY
-    names = list(fields)
-    chosen = [names[place] for place in places(c.engine.random, len(names), count)]
+    pick = draw if count < 0 else draw_distinct
+    chosen = pick(c.engine, fields, abs(count))
     if not with_values:
         return bulks(chosen)
     if c.resp == 3:

@@ -20,7 +20,9 @@ sketches", arXiv:1702.01284. The commands stand in `hyperloglog.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from functools import partial
 from math import inf, sqrt
 from typing import NamedTuple
 
@@ -38,6 +40,7 @@ _ALPHA_INFINITE = 0.721347520444481703680  # 0.5 / ln 2
 _RUN_VALUE_MAX = 32
 _RUN_LENGTH_MAX = 4
 _SHORT_ZEROS_MAX = 64
+_TOP_BITS = int.from_bytes(b"\x80" * REGISTERS, "little")
 _OUT_OF_DATE = 0x80  # in the last byte of the cached cardinality
 
 
@@ -158,6 +161,56 @@ def raise_register(string: bytearray, index: int, value: int, sparse_max_bytes: 
     return True
 
 
+def raise_registers(
+    string: bytearray, wanted: Iterable[tuple[int, int]], sparse_max_bytes: int
+) -> int:
+    """`raise_register` for many of them, in their order; how many were raised.
+
+    It comes to the same bytes. The runs of a sparse one are taken apart once, and found by
+    bisection.
+
+    Raises:
+        CorruptedError: there is no run for one of these registers.
+    """
+    rest = iter(wanted)
+    raised = 0
+    if string[4] == SPARSE:
+        try:
+            taken = _Runs(string)
+        except CorruptedError:
+            return sum([raise_register(string, *each, sparse_max_bytes) for each in rest])
+        for index, value in rest:
+            changed = taken.raise_register(index, value, sparse_max_bytes)
+            if changed is None:
+                string[HEADER:] = b"".join(taken.codes)
+                make_dense(string)
+                raised += _raise_dense(string, index, value)
+                break
+            raised += changed
+        else:
+            string[HEADER:] = b"".join(taken.codes)
+    for index, value in rest:
+        raised += _raise_dense(string, index, value)
+    if raised:
+        forget_count(string)
+    return raised
+
+
+def set_registers(string: bytearray, values: bytes) -> None:
+    """Give all registers of a dense HyperLogLog their values."""
+    string[HEADER:] = _pack(values)
+
+
+def greatest(left: bytes, right: bytes) -> bytes:
+    """The greater one of each two registers."""
+    # All bytes are below 128, so that a difference with the top bit set in front borrows from no
+    # neighbor, and keeps that bit where the left byte is not the smaller one.
+    one, other = int.from_bytes(left, "little"), int.from_bytes(right, "little")
+    not_smaller = ((one | _TOP_BITS) - other) & _TOP_BITS
+    chosen = other ^ ((one ^ other) & (not_smaller >> 7) * 0xFF)
+    return chosen.to_bytes(len(left), "little")
+
+
 def make_dense(string: bytearray) -> None:
     """Turn a sparse HyperLogLog into a dense one, in place.
 
@@ -206,6 +259,67 @@ def runs(string: bytes | bytearray) -> Iterator[Run]:
 
 
 # -- helpers ------------------------------------------------------------------------------------
+
+
+class _Runs:
+    """The runs of a sparse HyperLogLog taken apart: where each begins, and its bytes.
+
+    Raises:
+        CorruptedError: they are not 16384 registers.
+    """
+
+    def __init__(self, string: bytearray) -> None:
+        self.firsts: list[int] = []
+        self.codes: list[bytes] = []
+        self.size = len(string)
+        end = 0
+        for run in runs(string):
+            self.firsts.append(run.first)
+            self.codes.append(bytes(string[run.at : run.at + run.size]))
+            end = run.first + run.length
+        if end != REGISTERS:
+            raise CorruptedError
+
+    def raise_register(self, index: int, value: int, sparse_max_bytes: int) -> bool | None:
+        """What `raise_register` does with a sparse one; None if it has to become dense first."""
+        if value > _RUN_VALUE_MAX:
+            return None
+        place = bisect_right(self.firsts, index) - 1
+        first, code = self.firsts[place], self.codes[place]
+        after = self.firsts[place + 1] if place + 1 < len(self.firsts) else REGISTERS
+        held = (code[0] >> 2 & 0x1F) + 1 if code[0] & 0x80 else 0
+        if held >= value:
+            return False
+        fill = _zeros if not held else partial(_ones, held)
+        pieces = [
+            (first, fill(index - first)),
+            (index, _ones(value, 1)),
+            (index + 1, fill(after - 1 - index)),
+        ]
+        pieces = [piece for piece in pieces if piece[1]]
+        growth = sum(len(piece[1]) for piece in pieces) - len(code)
+        if growth > 0 and self.size + growth > sparse_max_bytes:
+            return None
+        self.firsts[place : place + 1] = [piece[0] for piece in pieces]
+        self.codes[place : place + 1] = [piece[1] for piece in pieces]
+        self.size += growth
+        self._merge(max(place - 1, 0))
+        return True
+
+    def _merge(self, at: int) -> None:
+        """Join equal neighbors among the five runs from a place on."""
+        codes = self.codes
+        for _ in range(5):
+            if at + 1 >= len(codes):
+                return
+            byte, following = codes[at][0], codes[at + 1][0]
+            length = (byte & 3) + (following & 3) + 2
+            if byte & 0x80 and byte & 0xFC == following & 0xFC and length <= _RUN_LENGTH_MAX:
+                codes[at : at + 2] = [bytes((byte & 0xFC | (length - 1),))]
+                del self.firsts[at + 1]
+                self.size -= 1
+            else:
+                at += 1
 
 
 def _locate(string: bytearray, index: int) -> tuple[Run, int]:
@@ -289,6 +403,10 @@ _LOW4 = bytes((byte & 15) << 2 for byte in range(256))
 _TOP4 = bytes(byte >> 4 for byte in range(256))
 _LOW2 = bytes((byte & 3) << 4 for byte in range(256))
 _TOP6 = bytes(byte >> 2 for byte in range(256))
+# And these what a register gives to each byte.
+_UP6 = bytes(byte << 6 & 0xFF for byte in range(256))
+_UP4 = bytes(byte << 4 & 0xFF for byte in range(256))
+_UP2 = bytes(byte << 2 & 0xFF for byte in range(256))
 
 
 def _unpack(packed: bytes) -> bytes:
@@ -302,12 +420,11 @@ def _unpack(packed: bytes) -> bytes:
 
 
 def _pack(values: bytes) -> bytes:
+    first, second, third, fourth = (values[at::4] for at in range(4))
     packed = bytearray(REGISTERS * 6 // 8)
-    for group in range(REGISTERS // 4):
-        a, b, c, d = values[4 * group : 4 * group + 4]
-        if a or b or c or d:
-            whole = a | b << 6 | c << 12 | d << 18
-            packed[3 * group : 3 * group + 3] = whole.to_bytes(3, "little")
+    packed[0::3] = _either(first, second.translate(_UP6))
+    packed[1::3] = _either(second.translate(_TOP6), third.translate(_UP4))
+    packed[2::3] = _either(third.translate(_TOP4), fourth.translate(_UP2))
     return bytes(packed)
 
 

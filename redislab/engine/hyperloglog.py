@@ -15,6 +15,7 @@ from redislab.wire.resp import OK, ONE, ZERO, array, bulk, integer, simple
 _CORRUPTED = "INVALIDOBJ Corrupted HLL object detected"
 _NOT_ONE = "WRONGTYPE Key is not a valid HyperLogLog string value."
 _NO_KEY = "ERR The specified key does not exist"
+_FEW_ELEMENTS = 8  # to take all runs apart does not pay for fewer
 _NOT_SPARSE = "ERR HLL encoding is not sparse"
 _SELF_TEST_ELEMENTS = 1000
 
@@ -32,8 +33,11 @@ def pfadd(c: Caller, args: list[bytes]) -> Reply:
         string = writable_string(c, key, value)
     sparse_max = c.engine.limits.hll_sparse_max_bytes
     try:
-        for element in args[2:]:
-            changes += hll.raise_register(string, *hll.place(element), sparse_max)
+        if len(args) > _FEW_ELEMENTS:
+            changes += hll.raise_registers(string, map(hll.place, args[2:]), sparse_max)
+        else:
+            for element in args[2:]:
+                changes += hll.raise_register(string, *hll.place(element), sparse_max)
     except hll.CorruptedError:
         raise CommandError(_CORRUPTED) from None
     if not changes:
@@ -74,9 +78,10 @@ def pfmerge(c: Caller, args: list[bytes]) -> Reply:
     try:
         if is_dense:
             hll.make_dense(string)
-        for index, register in enumerate(values):
-            if register:
-                hll.raise_register(string, index, register, sparse_max)
+            hll.set_registers(string, values)
+        else:
+            wanted = (pair for pair in enumerate(values) if pair[1])
+            hll.raise_registers(string, wanted, sparse_max)
     except hll.CorruptedError:
         raise CommandError(_CORRUPTED) from None
     hll.forget_count(string)
@@ -162,7 +167,7 @@ def _union(c: Caller, keys: list[bytes]) -> tuple[bytes, bool]:
         value = _existing(c.db.lookup_read(key))
         if value is not None:
             is_dense |= value[4] == hll.DENSE
-            union = bytes(map(max, union, _registers(value)))
+            union = hll.greatest(union, _registers(value))
     return union, is_dense
 
 

@@ -6,7 +6,6 @@ Follows `src/db.c` and, for OBJECT, `src/object.c` of Redis 7.0. SCAN stands in 
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 from redislab.engine import fake
@@ -14,6 +13,7 @@ from redislab.engine.arguments import parse_int
 from redislab.engine.errors import NO_SUCH_KEY, CommandError, syntax_error
 from redislab.engine.glob import compiled
 from redislab.engine.keyspace import Engine, Keyspace
+from redislab.engine.scan_index import draw
 from redislab.engine.table import Caller, Reply, command
 from redislab.engine.values import (
     HashValue,
@@ -158,8 +158,7 @@ def randomkey(c: Caller, args: list[bytes]) -> Reply:
     db = c.db
     tries = 100  # a replica must not remove what it finds expired, and might find nothing else
     while db.values:
-        place = int(c.engine.random.random() * len(db.values))
-        key = next(islice(db.values, place, None))
+        (key,) = draw(c.engine, db.values, 1)
         tries -= 1
         if not db.expire_if_due(key) or tries == 0:
             return bulk(key)

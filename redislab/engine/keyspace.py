@@ -53,8 +53,8 @@ class Engine:
         # Counted since the last save; a command that changes nothing leaves it alone, which is how
         # the server knows whether there is anything to replicate.
         self.dirty = 0
-        self.saves = 0
-        # Orders in which SCAN and its kin walk, by the identity of what is walked: a cache.
+        self.saved_changes = 0  # what was taken from `dirty` by saves
+        # The orders in which SCAN walks through dictionaries, by their identity: a cache.
         self.scan_indexes: dict[int, Any] = {}
         self.hits = 0
         self.misses = 0
@@ -96,7 +96,7 @@ class Engine:
     def saved(self, changes: int) -> None:
         """A save has put this many of the changes counted in `dirty` on disk."""
         self.dirty -= changes
-        self.saves += 1
+        self.saved_changes += changes
 
 
 class ToldValues(dict[bytes, Any]):
@@ -367,6 +367,7 @@ class Keyspace:
         for key in self.awaited:
             self.signal_gone(key)
         self.values.clear()
+        self.engine.scan_indexes.clear()
         self.expires.clear()
         if self.accessed is not None:
             self.accessed.clear()

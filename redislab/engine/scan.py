@@ -6,22 +6,20 @@ the client. Redis gets there by walking the buckets of its hash table in a cleve
 elements are walked in the order of a checksum of their names, and the cursor is the checksum to go
 on from: it means the same whatever else has changed, and whoever asks.
 
-The elements in that order are kept in an `_Index`, which is only a cache. It is brought up to date
-when an iteration begins, not in the middle of one: elements that came later need not be returned.
+`scan_index.py` keeps the elements in that order.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
-from zlib import crc32
 
 from redislab.engine.arguments import parse_int
 from redislab.engine.errors import CommandError, syntax_error, wrong_type
 from redislab.engine.glob import compiled
 from redislab.engine.keys import type_name
 from redislab.engine.keyspace import Engine
+from redislab.engine.scan_index import Keys, index_of
 from redislab.engine.table import Caller, Reply, command
 from redislab.engine.values import HashValue, SetValue, SortedSetValue
 from redislab.wire.resp import array, bulk, bulks
@@ -29,7 +27,6 @@ from redislab.wire.resp import array, bulk, bulks
 _CURSOR_MAX = 2**64 - 1
 _WHOLE_MAX = 2.0**62  # beyond this Redis does not try to see a score as an integer
 _DEFAULT_COUNT = 10
-_INDEXES_KEPT = 16
 _EMPTY = array([bulk(b"0"), bulks([])])
 
 
@@ -42,7 +39,7 @@ def scan(c: Caller, args: list[bytes]) -> Reply:
     db = c.db
     cursor = _parse_cursor(args[1])
     options = _Options(args, 2, takes_type=True)
-    cursor, found = _step(c.engine, db, db.values, cursor, options.count)
+    cursor, found = _step(c.engine, db.values, cursor, options.count)
     kept = []
     for key in found:
         if key not in db.values or not options.fits(key):
@@ -63,7 +60,7 @@ def sscan(c: Caller, args: list[bytes]) -> Reply:
     if value.integers:
         cursor, found = 0, sorted(value, key=int)
     else:
-        cursor, found = _step(c.engine, value, value.places, cursor, options.count)
+        cursor, found = _step(c.engine, value.places, cursor, options.count)
     return _reply(cursor, [each for each in found if each in value and options.fits(each)])
 
 
@@ -76,7 +73,7 @@ def hscan(c: Caller, args: list[bytes]) -> Reply:
     if value.packed:
         cursor, found = 0, list(value)
     else:
-        cursor, found = _step(c.engine, value, value, cursor, options.count)
+        cursor, found = _step(c.engine, value, cursor, options.count)
     pairs: list[bytes] = []
     for field in found:
         if field in value and options.fits(field):
@@ -94,7 +91,7 @@ def zscan(c: Caller, args: list[bytes]) -> Reply:
     if value.packed:
         cursor, found, shown = 0, list(value), _listpack_format
     else:
-        cursor, found = _step(c.engine, value, value.scores, cursor, options.count)
+        cursor, found = _step(c.engine, value.scores, cursor, options.count)
         shown = _general_format
     pairs: list[bytes] = []
     for member in found:
@@ -103,66 +100,13 @@ def zscan(c: Caller, args: list[bytes]) -> Reply:
     return _reply(cursor, pairs)
 
 
-# -- walking ------------------------------------------------------------------------------------
+def _step(engine: Engine, names: Keys, cursor: int, count: int) -> tuple[int, list[bytes]]:
+    """One step of an iteration over these names.
 
-
-class _Index:
-    """The names in a collection, ordered by checksum."""
-
-    __slots__ = ("names", "owner", "version")
-
-    def __init__(self, owner: object) -> None:
-        self.owner = owner
-        self.names: list[bytes] = []
-        # The engine's saves and changes since, when this was up to date.
-        self.version: tuple[int, int] | None = None
-
-    def refresh(self, names: Collection[bytes], version: tuple[int, int]) -> None:
-        """Take over what is new and drop what is gone."""
-        if version == self.version:
-            return
-        known = set(self.names)
-        self.names = [name for name in self.names if name in names]
-        self.names += [name for name in names if name not in known]
-        self.names.sort(key=_order)
-        self.version = version
-
-    def take(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
-        """The next names from a cursor on, and the cursor after them, 0 at the end.
-
-        Names with equal checksums are never parted, so it can be a few more than asked for.
-        """
-        names = self.names
-        start = bisect_left(names, cursor, key=crc32)
-        end = min(start + count, len(names))
-        while start < end < len(names) and crc32(names[end]) == crc32(names[end - 1]):
-            end += 1
-        following = crc32(names[end]) if end < len(names) else 0
-        return following, names[start:end]
-
-
-def _step(
-    engine: Engine, owner: object, names: Collection[bytes], cursor: int, count: int
-) -> tuple[int, list[bytes]]:
-    """One step of an iteration over the names that belong to an owner (a database, a value).
-
-    The indexes last used are kept. A collection's index keeps it alive until others push it out, so
-    there are few.
+    The index is brought up to date when an iteration begins, not in the middle of one: elements
+    that came later need not be returned.
     """
-    indexes = engine.scan_indexes
-    index: _Index | None = indexes.pop(id(owner), None)
-    if index is None or index.owner is not owner:
-        index = _Index(owner)
-    indexes[id(owner)] = index
-    if len(indexes) > _INDEXES_KEPT:
-        del indexes[next(iter(indexes))]
-    if cursor == 0 or index.version is None:
-        index.refresh(names, (engine.saves, engine.dirty))
-    return index.take(cursor, count)
-
-
-def _order(name: bytes) -> tuple[int, bytes]:
-    return crc32(name), name
+    return index_of(engine, names, fresh=cursor == 0).step(cursor, count)
 
 
 # -- arguments and replies ----------------------------------------------------------------------

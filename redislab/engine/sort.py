@@ -7,6 +7,7 @@ keys (BY); and shown as they are or as the values of other keys (GET). BY with a
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from math import isinf, isnan
 from sys import float_info
@@ -15,10 +16,12 @@ from typing import Any
 from redislab.engine.arguments import parse_int
 from redislab.engine.errors import CommandError, syntax_error, wrong_type
 from redislab.engine.keyspace import Keyspace
+from redislab.engine.lists import elements
 from redislab.engine.table import Caller, Reply, command
 from redislab.engine.values import HashValue, ListValue, SetValue, SortedSetValue
 from redislab.wire.resp import integer, nullable_bulks
 
+_PLAIN_NUMBER = re.compile(rb"-?[0-9]{1,15}(?:\.[0-9]{1,15})?").fullmatch
 _NOT_NUMBERS = "ERR One or more scores can't be converted into double"
 
 
@@ -90,10 +93,10 @@ def _sort(c: Caller, options: _Options, key: bytes) -> Reply:
         options.alpha, options.by = True, None
     if type(value) is SortedSetValue:
         value.packed = False  # Redis makes a skip list of it to walk along
-    elements = _limited(_ordered(db, value, options), options)
-    shown: list[bytes | None] = list(elements)
+    chosen = _selected(db, value, options)
+    shown: list[bytes | None] = list(chosen)
     if options.gets:
-        shown = [_value_of(db, each, pattern) for each in elements for pattern in options.gets]
+        shown = [_value_of(db, each, pattern) for each in chosen for pattern in options.gets]
     if options.store is None:
         return nullable_bulks(shown, c.resp)
     return _store(c, options.store, ListValue(each or b"" for each in shown))
@@ -110,43 +113,65 @@ def _store(c: Caller, key: bytes, result: ListValue) -> Reply:
     return integer(count)
 
 
-def _limited(elements: list[bytes], options: _Options) -> list[bytes]:
+def _selected(db: Keyspace, value: Any, options: _Options) -> list[bytes]:
+    """The elements asked for, in the order asked for."""
+    if value is None:
+        return []
     start = max(options.offset, 0)
-    return elements[start:] if options.count < 0 else elements[start : start + options.count]
+    stop = len(value) if options.count < 0 else min(start + options.count, len(value))
+    if options.keeps_order and type(value) is not SetValue:
+        return _in_own_order(value, start, stop, backwards=options.descending)
+    return _ordered(db, value, options)[start:stop]
+
+
+def _in_own_order(
+    value: ListValue | SortedSetValue, start: int, stop: int, *, backwards: bool
+) -> list[bytes]:
+    """A part of what has an order, counted from the end it begins with."""
+    if start >= stop:
+        return []
+    if backwards:
+        start, stop = len(value) - stop, len(value) - start
+    if isinstance(value, ListValue):
+        part = elements(value, start, stop)
+    else:
+        part = [member for _, member in value.order.islice(start, stop)]
+    if backwards:
+        part.reverse()
+    return part
 
 
 def _ordered(db: Keyspace, value: Any, options: _Options) -> list[bytes]:
-    """All elements in the order asked for."""
-    if value is None:
-        return []
-    elements = list(value)
-    if type(value) is SetValue and value.integers:
-        elements.sort(key=int)
+    """All elements, sorted; those of a set as they are where BY names no other keys."""
+    words = list(value)
     if options.keeps_order:
-        if options.descending and type(value) is not SetValue:
-            elements.reverse()
-        return elements
+        return words
     if options.by is None:
-        weights: list[bytes | None] = list(elements)
+        weights: list[bytes | None] = list(words)
     else:
-        weights = [_value_of(db, element, options.by) for element in elements]
-    if options.alpha and options.by is not None:
-        # Elements whose weights are equal stay as they were; those without one come first.
-        order = sorted(
-            range(len(elements)),
-            key=lambda place: (weights[place] is not None, weights[place] or b""),
-            reverse=options.descending,
-        )
-        return [elements[place] for place in order]
+        weights = [_value_of(db, word, options.by) for word in words]
+    backwards = options.descending
+    if options.alpha and options.by is None:
+        return sorted(words, reverse=backwards)
+    places = list(range(len(words)))
     if options.alpha:
-        return sorted(elements, reverse=options.descending)
-    scores = [0.0 if weight is None else _parse_score(weight) for weight in weights]
-    rows = sorted(zip(scores, elements, strict=True), reverse=options.descending)
-    return [element for _, element in rows]
+        # Elements whose weights are equal stay as they were; those without one come first.
+        keys = [(weight is not None, weight or b"") for weight in weights]
+        places.sort(key=keys.__getitem__, reverse=backwards)
+    else:
+        scores = [_parse_score(weight) for weight in weights]
+        # Elements with equal scores stand in their own order, so they are sorted by that first.
+        places.sort(key=words.__getitem__, reverse=backwards)
+        places.sort(key=scores.__getitem__, reverse=backwards)
+    return [words[place] for place in places]
 
 
-def _parse_score(text: bytes) -> float:
+def _parse_score(text: bytes | None) -> float:
     """A number as `strtod` takes it, white space before it and an empty text (zero) included."""
+    if text is None:
+        return 0.0
+    if _PLAIN_NUMBER(text):
+        return float(text)
     before = text.partition(b"\0")[0]
     digits = before.lstrip()
     if not digits:

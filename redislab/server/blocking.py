@@ -27,6 +27,7 @@ class Blocking:
         self.queues: dict[tuple[int, bytes], dict[Client, None]] = {}
         self.timers: dict[Client, asyncio.TimerHandle] = {}
         self.requests: dict[Client, list[bytes]] = {}
+        self.told_of_ends = 0  # how many are waked by the end of their key as well
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -34,6 +35,7 @@ class Blocking:
     def block(self, client: Client, block: Block, args: list[bytes]) -> None:
         """Let a client wait."""
         client.blocked = block
+        self.told_of_ends += block.unblocked_by_deletion
         self.requests[client] = args
         for key in block.keys:
             queue = self.queues.setdefault((client.db.index, key), {})
@@ -50,6 +52,7 @@ class Blocking:
         block, client.blocked = client.blocked, None
         if block is None:
             return
+        self.told_of_ends -= block.unblocked_by_deletion
         self.requests.pop(client, None)
         timer = self.timers.pop(client, None)
         if timer is not None:
@@ -98,7 +101,10 @@ class Blocking:
         while ready:
             index, key = next(iter(ready))
             del ready[index, key]
+            values = self.node.engine.databases[index].values
             for client in list(self.queues.get((index, key), ())):
+                if key not in values and not self.told_of_ends:
+                    break  # those before have taken it all
                 self._serve(client, key)
 
     def _serve(self, client: Client, key: bytes) -> None:

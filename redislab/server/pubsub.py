@@ -7,6 +7,7 @@ array in RESP2, `>` in RESP3.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ class PubSub:
     def __init__(self) -> None:
         self.channels: Readers = {}
         self.patterns: Readers = {}
+        self._expressions: dict[bytes, re.Pattern[bytes]] = {}
         self.shard_channels: Readers = {}
 
     def publish(self, channel: bytes, message: bytes) -> int:
@@ -45,8 +47,13 @@ class PubSub:
         for client in self.channels.get(channel, ()):
             client.send(push((_MESSAGE, *encoded), client.resp))
             receivers += 1
+        if len(self._expressions) > 2 * len(self.patterns) + 100:
+            self._expressions.clear()  # most of them are of patterns that nobody listens to now
         for pattern, clients in self.patterns.items():
-            if compiled(pattern).fullmatch(channel) is None:
+            expression = self._expressions.get(pattern)
+            if expression is None:
+                expression = self._expressions[pattern] = compiled(pattern)
+            if expression.fullmatch(channel) is None:
                 continue
             for client in clients:
                 client.send(push((_PMESSAGE, bulk(pattern), *encoded), client.resp))

@@ -62,3 +62,31 @@ def test_the_count_is_cached_until_something_changes() -> None:
     assert hll.cached_count(c.db.values[b"k"]) == 2
     assert c("PFADD", "k", "a") == b":0\r\n"
     assert hll.cached_count(c.db.values[b"k"]) == 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_many_at_once_come_to_the_same_bytes(seed: int) -> None:
+    random = Random(seed)
+    one_by_one, at_once = hll.empty(), hll.empty()
+    registers, most = random.choice([20, 300, hll.REGISTERS]), random.choice([2, 5, 40])
+    sparse_max = random.choice([0, 60, 3000])
+    for _ in range(random.randint(1, 6)):
+        wanted = [
+            (random.randrange(registers), random.randint(1, most))
+            for _ in range(random.choice([1, 10, 400]))
+        ]
+        raised = [hll.raise_register(one_by_one, *each, sparse_max) for each in wanted]
+        assert hll.raise_registers(at_once, wanted, sparse_max) == sum(raised)
+        for string in (at_once, one_by_one):
+            hll.forget_count(string)
+        assert at_once == one_by_one
+
+
+def test_the_greatest_of_two_is_taken_register_by_register() -> None:
+    random = Random(6)
+    left, right = (bytes(random.randrange(64) for _ in range(hll.REGISTERS)) for _ in range(2))
+    assert hll.greatest(left, right) == bytes(map(max, left, right))
+    string = hll.empty()
+    hll.make_dense(string)
+    hll.set_registers(string, left)
+    assert hll.registers(string) == left
