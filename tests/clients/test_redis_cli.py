@@ -28,7 +28,7 @@ def emptied(servers: tuple[Address, Address]) -> None:
             wire.call(b"FLUSHALL")
 
 
-def shown_by(
+def compare_shown(
     servers: tuple[Address, Address], talk: Callable[[Terminal], None], *options: str
 ) -> bytes:
     """What a talk in a terminal shows, which must be the same with both servers."""
@@ -54,7 +54,7 @@ def run(server: Address, *options: str, given: bytes = b"") -> str:
     return f"{done.returncode}\n{printed}"
 
 
-def printed_by(
+def compare_printed(
     servers: tuple[Address, Address],
     *options: str,
     given: bytes = b"",
@@ -88,7 +88,7 @@ def lines(*typed: bytes) -> Callable[[Terminal], None]:
 
 
 def test_replies_and_hints(servers: tuple[Address, Address]) -> None:
-    shown = shown_by(
+    shown = compare_shown(
         servers,
         lines(
             b"set greeting hello ex 100",
@@ -129,13 +129,13 @@ def test_hints_of_subcommands(servers: tuple[Address, Address]) -> None:
             terminal.press(b"\x15")  # takes the line away
             terminal.wait_for(rb"> \r\x1b\[\d+C")
 
-    shown_by(servers, talk)
+    compare_shown(servers, talk)
 
 
 def test_the_prompt_tells_of_the_database_and_of_a_transaction(
     servers: tuple[Address, Address],
 ) -> None:
-    shown = shown_by(
+    shown = compare_shown(
         servers,
         lines(
             b"select 3",
@@ -160,11 +160,11 @@ def test_the_prompt_tells_of_the_database_and_of_a_transaction(
 
 
 def test_the_prompt_of_a_reset_connection(servers: tuple[Address, Address]) -> None:
-    shown_by(servers, lines(b"client reply on", b"select 5", b"multi", b"reset", b"get none"))
+    compare_shown(servers, lines(b"client reply on", b"select 5", b"multi", b"reset", b"get none"))
 
 
 def test_replies_of_the_third_protocol(servers: tuple[Address, Address]) -> None:
-    shown = shown_by(
+    shown = compare_shown(
         servers,
         lines(
             b"hset h f1 v1",
@@ -226,12 +226,14 @@ def test_monitor(servers: tuple[Address, Address]) -> None:
 def test_a_password(servers: tuple[Address, Address]) -> None:
     with real_server("--requirepass", "secret") as real, our_server("--requirepass", "secret") as o:
         typed = (b"ping", b"auth wrong", b"ping", b"auth secret", b"ping", b"acl whoami")
-        shown = shown_by((real, o), lines(*typed))
+        shown = compare_shown((real, o), lines(*typed))
         assert b"NOAUTH" in shown
         assert b"WRONGPASS" in shown
-        printed_by((real, o), "-a", "secret", "ping")
-        printed_by((real, o), "-a", "wrong", "ping")
-        printed_by((real, o), "--user", "default", "--pass", "secret", "--no-auth-warning", "ping")
+        compare_printed((real, o), "-a", "secret", "ping")
+        compare_printed((real, o), "-a", "wrong", "ping")
+        compare_printed(
+            (real, o), "--user", "default", "--pass", "secret", "--no-auth-warning", "ping"
+        )
 
 
 def test_a_server_that_goes_away(servers: tuple[Address, Address]) -> None:
@@ -243,7 +245,7 @@ def test_a_server_that_goes_away(servers: tuple[Address, Address]) -> None:
         terminal.enter(b"ping")
 
     with real_server() as real, our_server() as ours:
-        shown = shown_by((real, ours), talk)
+        shown = compare_shown((real, ours), talk)
     assert b"Could not connect to Redis at 127.0.0.1:<port>: Connection refused" in shown
 
 
@@ -273,25 +275,25 @@ def without_progress(text: str) -> list[str]:
 @pytest.mark.parametrize("options", [(), ("--pattern", "s*"), ("--quoted-pattern", '"s*"')])
 def test_scan(servers: tuple[Address, Address], options: tuple[str, ...]) -> None:
     fill(servers)
-    printed = printed_by(servers, "--scan", *options, same=sorted_lines)
+    printed = compare_printed(servers, "--scan", *options, same=sorted_lines)
     assert "stream" in printed
 
 
 def test_biggest_keys(servers: tuple[Address, Address]) -> None:
     fill(servers)
-    printed = printed_by(servers, "--bigkeys", same=without_progress)
+    printed = compare_printed(servers, "--bigkeys", same=without_progress)
     assert "Biggest string found '\"str\"' has 100 bytes" in printed
 
 
 def test_biggest_keys_by_memory(servers: tuple[Address, Address]) -> None:
     fill(servers)
-    printed_by(servers, "del", "stream")  # whose size is an estimate
-    printed = printed_by(servers, "--memkeys", same=without_progress)
+    compare_printed(servers, "del", "stream")  # whose size is an estimate
+    printed = compare_printed(servers, "--memkeys", same=without_progress)
     assert "Sampled 5 keys in the keyspace!" in printed
 
 
 def test_hot_keys(servers: tuple[Address, Address]) -> None:
-    printed_by(servers, "--hotkeys")  # refused, for no LFU policy is set
+    compare_printed(servers, "--hotkeys")  # refused, for no LFU policy is set
     for server in servers:
         with Wire(server) as wire:
             wire.call(b"CONFIG", b"SET", b"maxmemory-policy", b"allkeys-lfu")
@@ -300,7 +302,7 @@ def test_hot_keys(servers: tuple[Address, Address]) -> None:
             for _ in range(20):
                 wire.call(b"GET", b"hot")
     try:
-        printed = printed_by(servers, "--hotkeys")
+        printed = compare_printed(servers, "--hotkeys")
     finally:
         for server in servers:
             with Wire(server) as wire:
@@ -313,25 +315,25 @@ def test_a_flood_of_commands(servers: tuple[Address, Address]) -> None:
         b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$1\r\nx\r\n" % (len(key), key)
         for key in (b"key:%d" % number for number in range(5000))
     )
-    printed = printed_by(servers, "--pipe", given=commands)
+    printed = compare_printed(servers, "--pipe", given=commands)
     assert "errors: 0, replies: 5000" in printed
     wrong = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*1\r\n$3\r\nGET\r\n" * 3
-    assert "errors: 3, replies: 6" in printed_by(servers, "--pipe", given=wrong)
-    printed_by(servers, "--pipe", given=b"SET a 1\r\nGET a\r\n")
-    assert "5001" in printed_by(servers, "dbsize")
+    assert "errors: 3, replies: 6" in compare_printed(servers, "--pipe", given=wrong)
+    compare_printed(servers, "--pipe", given=b"SET a 1\r\nGET a\r\n")
+    assert "5001" in compare_printed(servers, "dbsize")
 
 
 def test_what_is_read_from_a_pipe(servers: tuple[Address, Address]) -> None:
-    printed_by(servers, "-x", "set", "k", given=b"from a pipe\n\xff")
-    printed_by(servers, "--no-raw", "get", "k")
-    printed_by(servers, "get", "k", same=repr)
-    printed_by(servers, "-X", "tag", "set", "tagged", "tag", given=b"value")
-    printed_by(servers, "get", "tagged")
-    printed_by(servers, given=b"set a 1\nget a\nnosuch\nincr a\n\nmulti\nincr a\nexec\n")
-    printed_by(servers, "-e", given=b"nosuch\nping\n")
-    printed_by(servers, "-e", "lpush", "a", "x")
-    printed_by(servers, "-n", "3", "set", "there", "1")
-    printed_by(servers, "-n", "3", "dbsize")
+    compare_printed(servers, "-x", "set", "k", given=b"from a pipe\n\xff")
+    compare_printed(servers, "--no-raw", "get", "k")
+    compare_printed(servers, "get", "k", same=repr)
+    compare_printed(servers, "-X", "tag", "set", "tagged", "tag", given=b"value")
+    compare_printed(servers, "get", "tagged")
+    compare_printed(servers, given=b"set a 1\nget a\nnosuch\nincr a\n\nmulti\nincr a\nexec\n")
+    compare_printed(servers, "-e", given=b"nosuch\nping\n")
+    compare_printed(servers, "-e", "lpush", "a", "x")
+    compare_printed(servers, "-n", "3", "set", "there", "1")
+    compare_printed(servers, "-n", "3", "dbsize")
 
 
 @pytest.mark.parametrize("form", ["--raw", "--no-raw", "--csv", "--json", "--quoted-json"])
@@ -347,16 +349,16 @@ def test_forms_of_output(servers: tuple[Address, Address], form: str) -> None:
         ("strlen", "str"),
         ("nosuch",),
     ):
-        printed_by(servers, form, *words)
+        compare_printed(servers, form, *words)
 
 
 def test_repeated_commands_and_scripts(servers: tuple[Address, Address], tmp_path: Path) -> None:
-    printed_by(servers, "-r", "3", "-i", "0.01", "incr", "n")
+    compare_printed(servers, "-r", "3", "-i", "0.01", "incr", "n")
     script = tmp_path / "script.lua"
     script.write_text("return {KEYS[1], ARGV[1], redis.call('incr', KEYS[1])}")
-    printed_by(servers, "--eval", str(script), "counter", ",", "word")
+    compare_printed(servers, "--eval", str(script), "counter", ",", "word")
     script.write_text("return redis.call('nosuch')")
-    printed_by(servers, "--eval", str(script))
+    compare_printed(servers, "--eval", str(script))
 
 
 def test_help_of_the_server(servers: tuple[Address, Address]) -> None:
@@ -365,7 +367,7 @@ def test_help_of_the_server(servers: tuple[Address, Address]) -> None:
         return [line for line in text.splitlines() if "summary:" not in line]
 
     for name in ("set", "zadd", "xreadgroup", "client list", "function load"):
-        printed_by(servers, "help", name, same=forms)
+        compare_printed(servers, "help", name, same=forms)
 
 
 # -- for a moment ---------------------------------------------------------------------------------
@@ -398,7 +400,7 @@ def test_latency_in_a_pipe(servers: tuple[Address, Address]) -> None:
     def numbers(text: str) -> str:
         return re.sub(r"\d+\.?\d*", "N", text)
 
-    printed_by(servers, "--raw", "--latency", "-i", "1", same=numbers)
+    compare_printed(servers, "--raw", "--latency", "-i", "1", same=numbers)
 
 
 def test_nobody_there() -> None:
