@@ -160,11 +160,12 @@ def _prepare_kernel(target: Path) -> None:
     """Set up what a kernel started from here inherits."""
     # Figures are kept as data: the page draws them with the site's one copy of plotly.js.
     os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"
-    # The reader's own IPython start-up files stay out of the book, and so does a warning about
-    # unencrypted traffic on the loopback interface.
+    # The reader's own IPython start-up files stay out of the book. So does what a kernel says on
+    # the terminal, of unencrypted traffic on the loopback interface or of the interrupt that ends
+    # it: what goes wrong in a cell is told by the run.
     profile = target.parent / ".ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
-    settings = json.dumps({"IPKernelApp": {"log_level": "ERROR"}})
+    settings = json.dumps({"IPKernelApp": {"log_level": "CRITICAL"}})
     (profile / "ipython_kernel_config.json").write_text(settings, encoding="utf-8")
     os.environ["IPYTHONDIR"] = str(profile.parent)
 
