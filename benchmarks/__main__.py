@@ -11,8 +11,12 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.rows import ROWS, Plan, Row
+from benchmarks.rdb import rdb_rows
+from benchmarks.rows import ROWS as SERVER_ROWS
+from benchmarks.rows import Plan, Row
 from benchmarks.servers import MissingError
+
+ROWS = {**SERVER_ROWS, "rdb": rdb_rows}
 
 
 def main() -> int:

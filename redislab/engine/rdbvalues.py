@@ -53,7 +53,7 @@ def encode(value: Any) -> tuple[int, Iterator[bytes]]:
 
 def decode(kind: int, value: Any, limits: EncodingLimits) -> Any:
     """Our value of a type, made of what `redislab.wire.rdb.objects` has read."""
-    if kind == Type.STRING:
+    if type(value) is bytes:
         return value
     if type(value) is list:
         return ListValue(value)
@@ -75,7 +75,7 @@ def decode(kind: int, value: Any, limits: EncodingLimits) -> Any:
 
 
 def _decode_set(kind: int, places: dict[bytes, int], limits: EncodingLimits) -> SetValue:
-    members = SetValue()
+    members = SetValue.__new__(SetValue)
     members.members = list(places)
     members.places = places
     members.integers = len(places) <= limits.set_max_intset_entries and (
@@ -87,7 +87,7 @@ def _decode_set(kind: int, places: dict[bytes, int], limits: EncodingLimits) -> 
 def _decode_sorted_set(
     kind: int, scores: dict[bytes, float], limits: EncodingLimits
 ) -> SortedSetValue:
-    members = SortedSetValue()
+    members = SortedSetValue.__new__(SortedSetValue)
     members.packed = len(scores) <= limits.zset_max_listpack_entries and (
         kind in _SORTED_SETS_BY_COUNT or max(map(len, scores)) <= limits.zset_max_listpack_value
     )

@@ -17,27 +17,35 @@ def decompress(data: bytes, length: int) -> bytes | None:
     try:
         while at < end:
             control = data[at]
+            at += 1
             if control < 32:
-                stop = at + control + 2
-                out += data[at + 1 : stop]
+                stop = at + control + 1
+                out += data[at:stop]
                 size += control + 1
-                at = stop
-                continue
-            count = control >> 5
-            if count == 7:
-                count += data[at + 1]
+                if stop >= end:
+                    at = stop
+                    break
+                control = data[stop]  # most often something is repeated next
+                at = stop + 1
+                if control < 32:
+                    at = stop
+                    continue
+            if control < 224:
+                count = (control >> 5) + 2
+                begin = size - ((control & 31) << 8 | data[at]) - 1
                 at += 1
-            count += 2
-            distance = ((control & 31) << 8 | data[at + 1]) + 1
-            at += 2
-            begin = size - distance
+            else:
+                count = data[at] + 9
+                begin = size - ((control & 31) << 8 | data[at + 1]) - 1
+                at += 2
             if begin < 0:
                 return None
-            if distance >= count:
-                out += out[begin : begin + count]
+            stop = begin + count
+            if stop <= size:
+                out += out[begin:stop]
             else:  # it repeats what it is writing
-                out += (out[begin:] * (count // distance + 1))[:count]
+                out += (out[begin:] * (count // (size - begin) + 1))[:count]
             size += count
     except IndexError:
         return None
-    return bytes(out) if len(out) == size == length else None
+    return bytes(out) if at == end and len(out) == size == length else None

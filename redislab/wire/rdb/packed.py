@@ -9,7 +9,6 @@ as their decimal digits. `ListpackWriter` makes a listpack, which streams are wr
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import pairwise
 from struct import Struct, error, unpack_from
 
 _SMALL = tuple(b"%d" % number for number in range(128))
@@ -287,6 +286,6 @@ def intset(data: bytes) -> list[bytes] | None:
     if code is None or not count or _INTSET_HEADER.size + width * count != len(data):
         return None
     numbers = unpack_from(f"<{count}{code}", data, _INTSET_HEADER.size)
-    if any(a >= b for a, b in pairwise(numbers)):
+    if list(numbers) != sorted(set(numbers)):
         return None
-    return [b"%d" % number for number in numbers]
+    return str(list(numbers))[1:-1].encode().split(b", ")

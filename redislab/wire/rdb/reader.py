@@ -8,6 +8,8 @@ file nor its data stand in memory twice; how much is read in one go is decided b
 from __future__ import annotations
 
 import re
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Any, Protocol
 
 from redislab.wire.rdb.faults import (
@@ -28,6 +30,7 @@ from redislab.wire.rdb.objects import WHOLE, read_object
 from redislab.wire.rdb.opcodes import (
     CHECKSUM_BYTES,
     HEADER_BYTES,
+    LENGTH_14_BITS,
     MAGIC,
     MODULE_UINT,
     OLDEST_WITH_CHECKSUM,
@@ -37,6 +40,12 @@ from redislab.wire.rdb.opcodes import (
     Type,
 )
 from redislab.wire.rdb.strings import read_byte, read_fixed, read_length, read_string
+
+# What the quickest loop compares with: comparing with a member of an Enum takes four times as long.
+_EXPIRES_MS = int(Opcode.EXPIRES_MS)
+assert not Type.STRING
+
+_TIME = Struct("<q")
 
 
 class Sink(Protocol):
@@ -201,33 +210,49 @@ class RdbReader:
         """Read keys as long as nothing else comes and they have come whole.
 
         That goes without waiting, and most keys are read here; `_read_key` has the others, and
-        those that are damaged.
+        those that are damaged. This loop decides how fast a file is read.
         """
-        feed, progress, tell = self._feed, self.progress, self._sink
-        data = feed.data
-        while True:
-            expires_ms = None
-            begin = feed.at
-            try:
-                if data[begin] == Opcode.EXPIRES_MS:
-                    expires_ms, begin = _read_ms(data, begin + 1)
-                kind = data[begin]
-                parse = WHOLE.get(kind)
-                if parse is None:
+        feed, progress, tell = self._feed, self.progress, self._sink.key
+        data, at = feed.data, feed.at
+        before = at
+        parse_of = WHOLE.get
+        count = expiring = 0
+        try:
+            while True:
+                expires_ms = None
+                try:
+                    kind = data[at]
+                    begin = at + 1
+                    if kind == _EXPIRES_MS:
+                        expires_ms = _TIME.unpack_from(data, begin)[0]
+                        kind = data[begin + 8]
+                        begin += 9
+                    parse = parse_of(kind)
+                    if parse is None:
+                        return
+                    size = data[begin]
+                    if size < LENGTH_14_BITS:  # no other way to write a key is as common
+                        end = begin + 1 + size
+                        key = data[begin + 1 : end]
+                    else:
+                        key, end = read_string(data, begin)
+                    value, end = parse(data, end)
+                except (IndexError, StructError, Short, RdbError):
                     return
-                key, end = read_string(data, begin + 1)
-                value, end = parse(data, end)
-            except (IndexError, Short, RdbError):
-                return
-            feed.at = end
-            progress.keys += 1
-            progress.kind = -1
-            if expires_ms is not None:
-                progress.expiring += 1
-            if value or kind == Type.STRING:
-                tell.key(key, kind, value, expires_ms)
-            else:
-                tell.empty(key)
+                at = end
+                count += 1
+                if expires_ms is not None:
+                    expiring += 1
+                if value or not kind:
+                    tell(key, kind, value, expires_ms)
+                else:
+                    self._sink.empty(key)
+        finally:
+            feed.at = at
+            if at != before:
+                progress.keys += count
+                progress.expiring += expiring
+                progress.kind = -1
 
     def _read_key(
         self, kind: int, expires_ms: int | None, idle_s: int | None, frequency: int | None
