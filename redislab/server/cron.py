@@ -35,7 +35,7 @@ class Cron:
         self.node = node
         self.active_expire = True
         self.paused = False
-        self.tasks: list[Callable[[], None]] = [node.persistence.cron]
+        self.tasks: list[Callable[[], None]] = [node.leaving.cron, node.persistence.cron]
         self._handle: asyncio.TimerHandle | None = None
         self._sampled = self._looked = float("-inf")
 

@@ -71,7 +71,6 @@ async def _serve(config: Config, sink: Sink) -> int:
     node = Node(config, surroundings)
     node.log.notice("monotonic clock: POSIX clock_gettime")
     try:
-        node.log.notice(f"Running mode=standalone, port={config.port}.")
         if config.pidfile:
             _write_pid(config.pidfile, node)
             node.leaving.before_bye.append(lambda: _remove_pid(config.pidfile, node))

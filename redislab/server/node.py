@@ -110,8 +110,8 @@ class Node:
         self.eviction = Eviction(self)
         self.limits = Limits(self)
         self.scripts = Scripts(self)
-        self.cron = Cron(self)
         self.leaving = Leaving(self)
+        self.cron = Cron(self)
         self.listeners = Listeners(self, lambda: Session(self))
         self.clients: dict[int, Client] = {}
         self.current: Client | None = None
@@ -149,6 +149,7 @@ class Node:
         self.stopped = asyncio.Event()
         self.stand_still()
         await self.listeners.open()
+        self._introduce()
         self.log.warning("Server initialized")
         try:
             self.acl.start_up()
@@ -160,6 +161,20 @@ class Node:
         self.cron.start()
         self.replication.start()
         self.log.notice("Ready to accept connections")
+
+    def _introduce(self) -> None:
+        """Tell who listens here: in a line, or in some that catch the eye."""
+        if not self.config.always_show_logo:
+            self.log.notice(f"Running mode={self.mode}, port={self.config.port}.")
+            return
+        lines = (
+            f"redislab, as Redis {VERSION}",
+            f"Running in {self.mode} mode",
+            f"Port: {self.config.port}",
+            f"PID: {self.environment.process_id}",
+        )
+        for line in lines:
+            self.environment.log(f"    {line}")
 
     async def stop(self) -> None:
         """Close the listeners and every connection in an orderly way; nothing is saved."""

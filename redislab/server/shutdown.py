@@ -65,6 +65,7 @@ class Leaving:
         self.by_signal = False
         self.before_bye: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
+        self._signalled: list[str] | None = None  # the options of a signal that nobody has seen yet
         self._waiting: dict[Client, Block] = {}
         self._deadline: float | None = None  # on the loop's clock, while replicas are waited for
 
@@ -91,18 +92,32 @@ class Leaving:
         if self._task is None:
             self._task = self.node.loop.create_task(self._leave(frozenset(options)))
 
+    def begin_soon(self, options: list[str]) -> None:
+        """A signal asks for the end: that is looked at with the next run of the cron."""
+        self.by_signal = True
+        self._signalled = options
+        if self.node.persistence.loading.running:
+            self.cron()  # which does not run meanwhile
+
+    def cron(self) -> None:
+        """End the node if a signal has asked for that."""
+        if self._signalled is not None:
+            options, self._signalled = self._signalled, None
+            self.begin(options)
+
     def abort(self) -> bool:
         """Do not end after all; tell whether that is still possible."""
-        if self._task is None or self._deadline is None:
+        if self._task is not None and self._deadline is not None:
+            self._task.cancel()
+        elif self._signalled is None:
             return False
-        self._task.cancel()
         self._stay()
         self.node.log.notice("Shutdown manually aborted.")
         return True
 
     def _stay(self) -> None:
         """The node does not end: let everybody go on."""
-        self._task = self._deadline = None
+        self._task = self._deadline = self._signalled = None
         self.by_signal = False
         waiting, self._waiting = self._waiting, {}
         for client, block in waiting.items():
@@ -236,10 +251,9 @@ class Signals:
             self._log("Received shutdown signal during loading, scheduling shutdown.")
         else:
             self._log(f"Received {name} scheduling shutdown...")
-        leaving.by_signal = True
         config = node.config
         chosen = config.shutdown_on_sigint if name == "SIGINT" else config.shutdown_on_sigterm
-        leaving.begin(chosen.split())
+        leaving.begin_soon(chosen.split())
 
     def _log(self, message: str) -> None:
         """Write a line as Redis does where it cannot do more (`serverLogFromHandler`)."""

@@ -124,7 +124,7 @@ class Persistence:
             CommandError: MISCONF.
         """
         refusal = self.write_refusal()
-        if refusal is None:
+        if refusal is None or client.is_master:
             return
         if entry.name == "ping" or "write" in effective_flags(client, entry, args):
             raise CommandError(refusal)

@@ -80,6 +80,7 @@ class Replay:
         self.path = self.node.persistence.rewriting.path(name)
         client = self.client = Client(self.node, _AOF_CLIENT_ID, None)
         client.deny_blocking = client.authenticated = True
+        client.is_master = True  # it is obeyed like one, by a replica too
         # Up to where the file is good: behind the last whole command, before an open transaction.
         self._good = 0
 
