@@ -13,6 +13,7 @@ from redislab.engine.bitmaps import parse_offset, room_for
 from redislab.engine.errors import CommandError, syntax_error
 from redislab.engine.strings import String
 from redislab.engine.table import Caller, Reply, command
+from redislab.engine.values import INT64_MAX
 from redislab.wire.resp import NULL, array, integer
 
 _BAD_TYPE = (
@@ -98,7 +99,11 @@ class Operation:
         if self.overflow == b"fail":
             return None
         if self.overflow == b"sat":
-            return self.field.most if wanted > self.field.most else self.field.least
+            # How far SET's number is from the most there is does not fit into 64 bits for the least
+            # of all numbers: Redis takes them for too large.
+            wraps = self.name == b"set" and self.field.most - wanted > INT64_MAX
+            is_large = wanted > self.field.most or wraps
+            return self.field.most if is_large else self.field.least
         return self.field.wrap(wanted)
 
 
