@@ -160,10 +160,10 @@ def test_who_never_says_the_password_and_never_reads() -> None:
 
 
 def test_a_node_forgets_whoever_is_gone() -> None:
-    asyncio.run(_come_and_go())
+    asyncio.run(check_that_nothing_is_left())
 
 
-async def _come_and_go() -> None:
+async def check_that_nothing_is_left() -> None:
     port = free_port()
     config = Config.from_args(["--port", str(port), "--save", ""], stdin=None)
     node = Node(config, environment(lambda _: None, "node"))
