@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from redislab.views.benchmark import BenchmarkDashboard
+    from redislab.views.durability import DurabilityView
     from redislab.views.messages import SpaceTimeView, spacetime
     from redislab.views.predictions import Prediction, check, predict
     from redislab.views.recording import Frame, Recorder, Recording
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BacklogView",
     "BenchmarkDashboard",
+    "DurabilityView",
     "Frame",
     "Prediction",
     "Recorder",
@@ -49,6 +51,7 @@ __all__ = [
 _HOMES = {
     "BacklogView": "replication",
     "BenchmarkDashboard": "benchmark",
+    "DurabilityView": "durability",
     "Frame": "recording",
     "Prediction": "predictions",
     "Recorder": "recording",

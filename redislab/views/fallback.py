@@ -22,6 +22,7 @@ _HOMES = {
     "spacetime": "redislab.views.messages",
     "states": "redislab.views.states",
     "stale": "redislab.views.staleness",
+    "durability": "redislab.views.durability",
     "wire": "redislab.views.wire",
     "benchmark": "redislab.views.benchmark",
     "predict": "redislab.views.predictions",

@@ -179,10 +179,12 @@ def test_lag_makes_reads_stale_as_the_law_says(world):
         lab.run_for(0.3)
         late = stale_reads(lab, seconds=2.0, write_rate=50, keys=5)
         waited = stale_reads(lab, seconds=2.0, write_rate=5, keys=5, wait=1)
+    # A busy machine makes a replica later than it was told to be, and never earlier.
+    slack = 0.1 if world == "sim" else 0.5
     assert prompt.reads > 300
-    assert prompt.share < 0.1
-    assert late.share == pytest.approx(law(10, 0.1), abs=0.2)
-    assert 0 < max(late.ages) < 0.15
+    assert prompt.share < slack
+    assert law(10, 0.1) - 0.2 < late.share < law(10, 0.1) + slack
+    assert 0.05 < max(late.ages) < 0.1 + slack
     assert waited.stale == 0
     assert waited.writes > 0
 

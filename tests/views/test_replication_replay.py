@@ -5,6 +5,8 @@ import shutil
 import pytest
 
 from redislab import ReplicationLab
+from redislab.labs.plug import modes
+from redislab.views.durability import DurabilityView
 from redislab.views.messages import spacetime
 from redislab.views.staleness import StaleReadMeter
 from redislab.views.states import handshake
@@ -39,7 +41,9 @@ def recordings():
         }
         meter = StaleReadMeter(lab, seconds=1.0)
         meter.measure(0.1)
-        return made | {"stale": meter.recording}
+        everysec = modes()[3]
+        plug = DurabilityView(everysec, "power failure", 5.9, rate=40, kept=0.0)
+        return made | {"stale": meter.recording, "durability": plug.recording}
 
 
 def drawn(driver):
@@ -114,7 +118,17 @@ def test_the_meter_says_what_was_stale_and_what_was_expected(show, recordings):
     assert "the law says 63 %" in drawn(driver)
 
 
-@pytest.mark.parametrize("name", ["topology", "backlog", "spacetime", "states", "stale"])
+def test_the_way_to_the_disk_says_what_a_fault_would_take(show, recordings):
+    driver = show(page_html(recordings["durability"]))
+    assert "acknowledged writes are lost" in drawn(driver)
+    seek(driver, 3.8)
+    assert "Now a kill -9 would lose 0, a power failure up to" in drawn(driver)
+
+
+NAMES = ["topology", "backlog", "spacetime", "states", "stale", "durability"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_view_fits_a_phone_and_a_screen(show, recordings, name, dark):
     for width in (360, 900):

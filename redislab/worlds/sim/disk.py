@@ -159,6 +159,10 @@ class SimDisk:
         """Every file as programs see it: its path and its bytes."""
         return {path: bytes(inode.content) for path, inode in sorted(self._tree.seen.files.items())}
 
+    def medium(self) -> dict[str, bytes]:
+        """What would be left of every file if the power failed now and no more had got there."""
+        return {path: inode.durable for path, inode in sorted(self._tree.kept.files.items())}
+
     def put(self, files: Mapping[str, bytes]) -> None:
         """Lay files on the disk, synced, in place of those of their names; so are all names."""
         tree = self._tree

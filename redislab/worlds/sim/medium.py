@@ -112,6 +112,11 @@ class Inode(Unsynced["bytes | int"]):
         self.content = bytearray(content)
         self._durable = bytearray(content)
 
+    @property
+    def durable(self) -> bytes:
+        """Its bytes as they are on the medium."""
+        return bytes(self._durable)
+
     def write(self, data: bytes) -> None:
         """Add bytes at the end."""
         self.content += data
