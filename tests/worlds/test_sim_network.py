@@ -280,6 +280,24 @@ def test_a_cut_of_one_direction_lets_the_other_through(loop):
     assert on(loop, "client", reader.read(1)) == b"x"
 
 
+def test_what_was_under_way_at_a_cut_still_arrives_before_what_was_written_later(loop):
+    serve(loop, echo)
+    reader, writer = connect(loop)
+
+    async def talk():
+        writer.write(b"one ")
+        await asyncio.sleep(0.0005)
+        loop.network.cut("client", "server")
+        writer.write(b"two ")
+        await asyncio.sleep(0.0002)
+        writer.write(b"three")
+        await asyncio.sleep(1)
+        loop.network.heal()
+        return await reader.readexactly(13)
+
+    assert on(loop, "client", talk()) == b"one two three"
+
+
 def test_a_paused_process_runs_nothing_and_goes_on_later(loop):
     serve(loop, echo)
     reader, writer = connect(loop)

@@ -48,6 +48,7 @@ class Flow:
         "probes",
         "receiver",
         "sender",
+        "sent",
         "silent_since",
         "unread",
         "untold",
@@ -62,6 +63,7 @@ class Flow:
         # Bytes sent that the receiving program has not read, as far as the sender was told.
         self.unread = 0
         self.last_arrival = 0.0
+        self.sent = 0  # segments so far
         # Lost segments in order, to be sent again, and what was written behind them.
         self.lost: deque[Segment] = deque()
         self.attempts = 0
@@ -75,6 +77,8 @@ class Flow:
         link = self.link
         segment = Segment(link.source.name, link.target.name, self.number, kind, data)
         segment.sent = self.network.loop._now
+        segment.number = self.sent
+        self.sent += 1
         self.unread += len(data)
         self.network.journal.segment(segment)
         if self.lost:
@@ -184,7 +188,11 @@ class Flow:
             if not self.attempts:
                 self.silent_since = self.network.loop._now
             self._plan()
-        self.lost.append(segment)
+        # One that was under way at the cut stands before those that never left.
+        place = len(self.lost)
+        while place and self.lost[place - 1].number > segment.number:
+            place -= 1
+        self.lost.insert(place, segment)
 
     def _plan(self) -> None:
         loop = self.network.loop

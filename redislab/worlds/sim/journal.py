@@ -56,6 +56,7 @@ class Segment:
         "delivered",
         "kind",
         "lost",
+        "number",
         "sent",
         "source",
         "target",
@@ -72,6 +73,7 @@ class Segment:
         self.lost = 0
         # How often its link had been cut when it left: a cut on its way takes it down.
         self.cuts = 0
+        self.number = 0  # its place among all that its direction of the connection has sent
 
     def message(self) -> Message:
         """What it looks like from outside."""
