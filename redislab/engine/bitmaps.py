@@ -135,7 +135,8 @@ def parse_offset(c: Caller, text: bytes, width: int = 0) -> int:
         offset = parse_int(text[1:], BAD_OFFSET) * width
     else:
         offset = parse_int(text, BAD_OFFSET)
-    if offset < 0 or offset >> 3 >= c.engine.proto_max_bulk_len:
+    engine = c.engine
+    if offset < 0 or (offset >> 3 >= engine.proto_max_bulk_len and not engine.must_obey):
         raise CommandError(BAD_OFFSET)
     return offset
 

@@ -93,6 +93,11 @@ class Engine:
         self.databases = [Keyspace(self, index) for index in range(databases)]
         self.uses = Uses(self)
 
+    @property
+    def must_obey(self) -> bool:
+        """Whether the commands that run now ran elsewhere before, with another node's limits."""
+        return self.obeys_master or self.loading
+
     def saved(self, changes: int) -> None:
         """A save has put this many of the changes counted in `dirty` on disk."""
         self.dirty -= changes

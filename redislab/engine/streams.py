@@ -140,7 +140,9 @@ class _Options:
             )
         if not adds and not self.trims:
             raise CommandError("ERR syntax error, XTRIM must be called with a trimming strategy")
-        if limit is not None and self._is_exact:
+        if c.engine.must_obey:
+            limit = 0  # what a master has trimmed is given exactly
+        elif limit is not None and self._is_exact:
             raise CommandError(
                 "ERR syntax error, LIMIT cannot be used without the special ~ option"
             )

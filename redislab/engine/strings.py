@@ -325,7 +325,7 @@ def check_length(engine: Engine, length: int) -> int:
     Raises:
         CommandError: when it is above `proto-max-bulk-len`.
     """
-    if length > engine.proto_max_bulk_len:
+    if length > engine.proto_max_bulk_len and not engine.must_obey:
         raise CommandError(TOO_LONG)
     return length
 
