@@ -151,12 +151,14 @@ def _ordered(db: Keyspace, value: Any, options: _Options) -> list[bytes]:
     else:
         weights = [_value_of(db, word, options.by) for word in words]
     backwards = options.descending
+    # What is shown is compared as C strings are, what is stored byte by byte.
+    text = _up_to_null if options.store is None else bytes
     if options.alpha and options.by is None:
-        return sorted(words, reverse=backwards)
+        return sorted(words, key=text, reverse=backwards)
     places = list(range(len(words)))
     if options.alpha:
         # Elements whose weights are equal stay as they were; those without one come first.
-        keys = [(weight is not None, weight or b"") for weight in weights]
+        keys = [(weight is not None, text(weight or b"")) for weight in weights]
         places.sort(key=keys.__getitem__, reverse=backwards)
     else:
         scores = [_parse_score(weight) for weight in weights]
@@ -164,6 +166,10 @@ def _ordered(db: Keyspace, value: Any, options: _Options) -> list[bytes]:
         places.sort(key=words.__getitem__, reverse=backwards)
         places.sort(key=scores.__getitem__, reverse=backwards)
     return [words[place] for place in places]
+
+
+def _up_to_null(text: bytes) -> bytes:
+    return text.partition(b"\0")[0]
 
 
 def _parse_score(text: bytes | None) -> float:
