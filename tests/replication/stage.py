@@ -25,7 +25,7 @@ from tests.servers import HOST, Address, Wire, our_server, real_server
 WAIT_S = 20.0
 # Nothing but what a scene does adds to the stream.
 QUIET = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "3600")
-_ID = re.compile(r"\b(?!0{40})[0-9a-f]{40}\b")
+_ID = re.compile(r"\b(?!0{39})[0-9a-fA-F]{39,40}\b")
 _CLIENT = re.compile(r"id=\d+ addr=\S+ .* resp=\d")
 _VARYING = (
     (re.compile(r"lag=[0-2]\b"), "lag=soon"),

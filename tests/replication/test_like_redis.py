@@ -576,3 +576,50 @@ def test_pauses() -> None:
         on.call("b", "GET k")
 
     same_on_both(scene)
+
+
+def test_requests_for_synchronization_that_make_no_sense() -> None:
+    def scene(on: Stage) -> None:
+        on.start("a")
+        on.start_replica("b", "a")
+        on.call("a", "SET k 1")
+        on.until_even("a", "b")
+        name, offset = on.field("a", "master_replid"), int(on.field("a", "master_repl_offset"))
+        on.skip_log("a")
+        for asked_id, asked in (
+            *((name, offset + 1), (name.upper(), offset + 1), (name, 1), (name, 0), (name, -1)),
+            *((name, offset + 2), (name, 2**62), (name, -(2**63)), ("?", offset), ("??", 1)),
+            *(("x" * 40, 1), ("0" * 40, -1), ("0" * 40, 1), ("", 1), ("x", 1), (name[:39], 1)),
+        ):
+            with RawReplica(on.servers["a"], start=False) as replica:
+                replica.introduce()
+                replica.synchronize(asked_id, asked)
+                on.note(f"{asked_id} {asked}: {replica.answer.decode()}")
+            on.until(lambda: on.field("a", "connected_slaves") == "1", "it stays")
+            on.note_log("a", only="resync|PSYNC")
+        for field in ("sync_full", "sync_partial_ok", "sync_partial_err"):
+            on.note(on.field("a", field))
+
+    same_on_both(scene)
+
+
+def test_acknowledgments_that_make_no_sense() -> None:
+    """They are believed, as far as they are numbers, and go up only."""
+
+    def scene(on: Stage) -> None:
+        on.start("a")
+        with RawReplica(on.servers["a"]) as replica:
+            on.until(lambda: "state=online" in on.field("a", "slave0"), "not online")
+            on.call("a", "SET k 1")
+            for offset in (b"5", b"-5", b"x", b"", b"4", b"99999999999999999999", b"1000000"):
+                replica.say(b"REPLCONF", b"ACK", offset)
+            on.until(lambda: "offset=1000000," in on.field("a", "slave0"), "not believed")
+            on.call("a", "WAIT 1 100")
+            on.call("a", "FAILOVER TIMEOUT 300")
+            on.until(lambda: on.field("a", "master_failover_state") == "no-failover", "no end")
+            on.note_info("a")
+            replica.say(b"REPLCONF", b"ACK", b"9223372036854775807")
+            on.until(lambda: "offset=9223372036854775807," in on.field("a", "slave0"), "")
+            on.call("a", "SET k 2")
+
+    same_on_both(scene)
