@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TextIO
 
+from redislab.server import collector
 from redislab.server.config import Config, StartupExit
 from redislab.server.environment import Environment
 from redislab.server.exits import ExitError
@@ -69,6 +70,7 @@ def main(argv: list[str]) -> int:
 async def _serve(config: Config, sink: Sink) -> int:
     surroundings = environment(sink, f"redis-{config.port}")
     node = Node(config, surroundings)
+    node.cron.tasks.append(collector.take_over(config.hz))
     node.log.notice("monotonic clock: POSIX clock_gettime")
     try:
         if config.pidfile:
