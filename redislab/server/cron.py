@@ -38,6 +38,7 @@ class Cron:
         self.tasks: list[Callable[[], None]] = [node.leaving.cron, node.persistence.cron]
         self._handle: asyncio.TimerHandle | None = None
         self._sampled = self._looked = float("-inf")
+        self._folded_at = -1
 
     def start(self) -> None:
         """Begin."""
@@ -60,9 +61,11 @@ class Cron:
             self._expire()
         if now - self._sampled >= _SAMPLE_S - 1e-9:
             self._sampled = now
-            for entry in node.entries:
-                if entry.times:
-                    entry.fold()
+            if node.stats.activity != self._folded_at:
+                self._folded_at = node.stats.activity
+                for entry in node.entries:
+                    if entry.times:
+                        entry.fold()
             node.stats.sample()
             node.engine.uses.look()
         if now - self._looked >= _CLIENTS_S - 1e-9:

@@ -56,6 +56,7 @@ class Stats:
         self.peak_bytes = 0
         self.rss_bytes = 0
         self._memory = DatasetEstimate(node)
+        self._commands, self._counted_at = 0, -1
         self.reset()
 
     def reset(self) -> None:
@@ -68,6 +69,7 @@ class Stats:
         self.errors: dict[str, int] = {}
         self.limit_disconnections = 0
         self.operations, self.input, self.output = Rate(), Rate(), Rate()
+        self._counted_at = -1
 
     def count_error(self, message: str) -> None:
         """Count an error reply by its first word."""
@@ -77,9 +79,19 @@ class Stats:
             self.errors[code] = self.errors.get(code, 0) + 1
 
     @property
+    def activity(self) -> int:
+        """A number that changes whenever commands may have run: they came from somewhere."""
+        node = self.node
+        return node.reads + node.writes + node.replication.replicaside.bytes_in
+
+    @property
     def commands(self) -> int:
-        """How many commands have run."""
-        return sum(entry.calls for entry in self.node.entries)
+        """How many commands have run; there are many kinds, and an idle node counts none."""
+        activity = self.activity
+        if activity != self._counted_at:
+            self._counted_at = activity
+            self._commands = sum(entry.calls for entry in self.node.entries)
+        return self._commands
 
     def sample(self) -> None:
         """Take the samples of the rates; the cron calls this."""

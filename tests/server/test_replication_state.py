@@ -28,6 +28,9 @@ def test_a_backlog_keeps_the_last_bytes_only():
     assert backlog.since(1) == b"abcdef"
     assert backlog.since(7) == b""
     backlog.add(b"ghijklm")
+    backlog.trim(12)  # a replica has yet to take so many
+    assert (backlog.first, len(backlog), backlog.end) == (2, 12, 14)
+    backlog.trim()
     assert (backlog.first, len(backlog), backlog.end) == (4, 10, 14)
     assert backlog.since(4) == b"defghijklm"
     assert not backlog.has(3)
@@ -43,9 +46,11 @@ def test_a_backlog_agrees_with_a_plain_string():
         piece = random.randbytes(random.randrange(100))
         whole += piece
         backlog.add(piece)
+        backlog.trim()
         if not random.randrange(20):
             size = random.randrange(16, 200)
             backlog.resize(size)
+            backlog.trim()
         assert backlog.end == 1001 + len(whole)
         assert len(backlog) <= size
         asked = backlog.first + random.randrange(len(backlog) + 1)

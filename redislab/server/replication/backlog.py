@@ -4,8 +4,8 @@ A replica that comes back asks for the byte after the last one it has. If that b
 it gets the rest and nothing else; if not, it needs all data anew. So the size of the backlog,
 divided by the rate of writing, is the longest absence that costs next to nothing. Follows
 `createReplicationBacklog` and `addReplyReplicationBacklog` in `src/replication.c` of Redis 7.0,
-which keeps the bytes in linked blocks; what it promises, the last `repl-backlog-size` bytes, is the
-same.
+which keeps the bytes in linked blocks; what it promises, the last `repl-backlog-size` bytes and all
+that a replica has yet to take, is the same.
 """
 
 from __future__ import annotations
@@ -41,18 +41,21 @@ class Backlog:
         return self.first + len(self._data)
 
     def add(self, data: bytes) -> None:
-        """Keep these bytes too, and let go of the oldest that are too many."""
+        """Keep these bytes too; `trim` lets go of the oldest that are too many."""
         self._data += data
-        self.trim()
 
     def resize(self, size: int) -> None:
-        """Follow `repl-backlog-size`; a smaller one lets go of the oldest bytes at once."""
+        """Follow `repl-backlog-size`; a smaller one lets go of the oldest bytes."""
         self.size = size
-        self.trim()
 
-    def trim(self) -> None:
-        """Let go of what is over the size."""
-        excess = len(self._data) - self.size
+    def trim(self, unread: int = 0) -> None:
+        """Let go of what is over the size, but not of what a replica has yet to take.
+
+        Args:
+            unread: how many of the last bytes these are; they are kept anyway, and may as well
+                serve others.
+        """
+        excess = len(self._data) - max(self.size, unread)
         if excess > 0:
             del self._data[:excess]
             self.first += excess

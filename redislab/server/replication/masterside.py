@@ -79,7 +79,10 @@ class MasterSide:
             return
         self.history.offset += len(data)
         backlog.add(data)
-        if not self._pending and self.replicas:
+        if not self.replicas:
+            backlog.trim()
+            return
+        if not self._pending:
             self.node.loop.call_soon(self.flush)
         self._pending.append(data)
 
@@ -98,12 +101,21 @@ class MasterSide:
             else:
                 replica.hold(data)
                 self.node.limits.check_output(replica.session)
+        self.trim_backlog()
+
+    @property
+    def _most_unread(self) -> int:
+        return max([0, *(each.unread_bytes for each in self.replicas.values())])
 
     @property
     def buffer_bytes(self) -> int:
         """What of the stream is kept: the backlog, or more where a replica has yet to take more."""
-        kept = 0 if self.backlog is None else len(self.backlog)
-        return max([kept, *(each.unread_bytes for each in self.replicas.values())])
+        return max(0 if self.backlog is None else len(self.backlog), self._most_unread)
+
+    def trim_backlog(self) -> None:
+        """Let go of what nobody needs to be able to ask for."""
+        if self.backlog is not None:
+            self.backlog.trim(self._most_unread)
 
     def create_backlog(self) -> None:
         """Begin to keep the stream, from here on."""
@@ -203,6 +215,7 @@ class MasterSide:
         self.node.log.warning(f"Connection with replica {replica.address} lost.")
         if not self.replicas:
             self.note_alone()
+        self.trim_backlog()
         self.count_good_replicas()
 
     def note_alone(self) -> None:
@@ -298,6 +311,7 @@ class MasterSide:
             self.node.log.notice(
                 f"Replication backlog freed after {ttl} seconds without connected replicas."
             )
+        self.trim_backlog()
         self.transfers.tick()
         self.count_good_replicas()
 
@@ -331,3 +345,4 @@ class MasterSide:
         config.repl_backlog_size = max(config.repl_backlog_size, BACKLOG_SIZE_MIN)
         if self.backlog is not None:
             self.backlog.resize(config.repl_backlog_size)
+            self.trim_backlog()
