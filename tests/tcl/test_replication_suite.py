@@ -1,0 +1,70 @@
+"""Redis's own tests of replication, with servers of ours that the suite starts, stops and kills.
+
+All of their tests pass, but for `integration/replication`, where a good part looks after the child
+processes that Redis forks and we have none of. The long ones are run if REDISLAB_TCL_ALL is set.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.tcl.suite import OUR_PROGRAM, find_source, run_unit_with_program
+
+pytestmark = [pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(700)]
+
+# Of each unit, how many tests of different names there are at the least.
+UNITS = {
+    "replication-2": 7,
+    "replication-3": 7,
+    "replication-psync": 22,
+    "replication-buffer": 8,
+    "failover": 13,
+    "psync2-master-restart": 4,
+}
+LONG_UNITS = {
+    "replication-4": 12,
+    "block-repl": 2,
+    "psync2": 20,
+    "psync2-reg": 4,
+    "psync2-pingoff": 6,
+    "shutdown": 5,
+}
+PARTLY = {"replication": 40}
+FIRST_RUN = 100  # the runs before are those of test_redis_suite.py
+UNIT_TIMEOUT_S = 600.0
+
+every_unit = pytest.mark.skipif(
+    not os.environ.get("REDISLAB_TCL_ALL"), reason="takes minutes: REDISLAB_TCL_ALL is not set"
+)
+
+
+@pytest.fixture(scope="module")
+def source() -> Path:
+    found = find_source()
+    if found is None or shutil.which("tclsh") is None:
+        if os.environ.get("CI"):
+            pytest.fail("the sources of Redis or tclsh are missing")
+        pytest.skip("the sources of Redis (.ci/run gets them) or tclsh are missing")
+    return found
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *UNITS,
+        *(pytest.param(unit, marks=every_unit) for unit in (*LONG_UNITS, *PARTLY)),
+    ],
+)
+def test_our_servers_replicate_as_redis_wants(unit: str, source: Path) -> None:
+    floors = UNITS | LONG_UNITS | PARTLY
+    run = FIRST_RUN + list(floors).index(unit)
+    name = f"integration/{unit}"
+    outcome = run_unit_with_program(source, name, OUR_PROGRAM, run, UNIT_TIMEOUT_S)
+    assert outcome.finished, f"{unit} hangs or breaks off:\n{outcome.output[-2000:]}"
+    if unit not in PARTLY:
+        assert outcome.failed == (), outcome.output[-2000:]
+    assert len(outcome.passed) >= floors[unit], outcome.passed
