@@ -1,7 +1,7 @@
 """One scene played twice, by real servers and by ours, and what was said and logged in each.
 
 A scene is a function that gets a `Stage`. It starts servers, calls them, and notes what it sees;
-`same_on_both` plays it with either kind and compares the notes. What differs from run to run by its
+`compare_both` plays it with either kind and compares the notes. What differs from run to run by its
 nature is given names: ports are those of their server, replication ids are numbered as they appear.
 """
 
@@ -194,7 +194,7 @@ def stage(kind: str) -> Iterator[Stage]:
         yield Stage(kind, stack)
 
 
-def same_on_both(scene: Callable[[Stage], None]) -> None:
+def compare_both(scene: Callable[[Stage], None]) -> None:
     """Play a scene with real servers and with ours, at the same time, and compare the notes."""
 
     def play(kind: str) -> list[str]:

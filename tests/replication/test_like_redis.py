@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.replication.raw import RawReplica
-from tests.replication.stage import Stage, same_on_both
+from tests.replication.stage import Stage, compare_both
 from tests.servers import HOST
 
 pytestmark = pytest.mark.redis
@@ -48,7 +48,7 @@ def test_in_every_state() -> None:
             on.note(f"{on.field(name, 'sync_full')} {on.field(name, 'sync_partial_ok')}")
             on.note(on.field(name, "sync_partial_err"))
 
-    same_on_both(scene)
+    compare_both(scene)
 
 
 def test_the_log_of_a_change_of_roles() -> None:
@@ -82,7 +82,7 @@ def test_the_log_of_a_change_of_roles() -> None:
         time.sleep(0.2)
         on.note_log("a", "b")
 
-    same_on_both(scene)
+    compare_both(scene)
 
 
 ODD_CALLS = (
@@ -137,7 +137,7 @@ def test_odd_calls(role: str) -> None:
         for line in ODD_CALLS:
             on.call("b", line)
 
-    same_on_both(scene)
+    compare_both(scene)
 
 
 def test_what_a_replica_makes_of_a_command_that_fails() -> None:
@@ -161,7 +161,7 @@ def test_what_a_replica_makes_of_a_command_that_fails() -> None:
         on.note(on.field("b", "unexpected_error_replies"))
         on.note_log("b", only="CRITICAL")
 
-    same_on_both(scene)
+    compare_both(scene)
 
 
 def test_calls_of_a_replica() -> None:
@@ -190,150 +190,7 @@ def test_calls_of_a_replica() -> None:
             on.until(lambda: on.field("a", "connected_slaves") == "0", "")
             on.note_log("a", only="Replica generated|CRITICAL.*(?<!syntax error)' after")
 
-    same_on_both(scene)
-
-
-def test_who_may_write() -> None:
-    def scene(on: Stage) -> None:
-        on.start("a")
-        on.start_replica("b", "a")
-        on.call("a", "SET k 1")
-        on.until_even("a", "b")
-        writes = (
-            *("SET k 2", "GET k", "DEL k", "EVAL \"return redis.call('set', 'k', 3)\" 0"),
-            *(
-                "EVAL \"return redis.call('get', 'k')\" 0",
-                "EVAL \"return redis.pcall('set','k',1)\" 0",
-            ),
-            *('EVAL \'#!lua flags=no-writes\nreturn redis.call("get", "k")\' 0',),
-            *(
-                "EVAL '#!lua\nreturn 1' 0",
-                "PUBLISH ch x",
-                "PFCOUNT h",
-                "SORT k STORE l",
-                "SORT_RO k",
-            ),
-            *("MULTI", "SET k 4", "GET k", "EXEC", "MULTI", "GET k", "EXEC", "BLPOP l 1"),
-            *("XREADGROUP GROUP g c STREAMS s >", "FUNCTION FLUSH", "FLUSHALL", "SCRIPT FLUSH"),
-            *("GEORADIUS g 1 1 1 m", "GEORADIUS_RO g 1 1 1 m", "MIGRATE h 1 k 0 1", "SWAPDB 0 1"),
-        )
-        for line in writes:
-            on.call("b", line)
-        on.call("b", "CONFIG SET replica-read-only no")
-        for line in writes[:4]:
-            on.call("b", line)
-        on.call("a", "GET k")
-        on.call("a", "CONFIG SET min-replicas-to-write 1")
-        on.until(lambda: on.field("a", "min_slaves_good_slaves") == "1", "")
-        on.call("a", "SET k 5")
-        on.call("a", "CONFIG SET min-replicas-to-write 2")
-        for line in writes:
-            on.call("a", line)
-        on.note_info("a")
-        on.call("a", "CONFIG SET min-replicas-max-lag 0")
-        on.call("a", "SET k 6")
-        on.note(on.field("a", "min_slaves_good_slaves"))
-
-    same_on_both(scene)
-
-
-def test_who_may_read() -> None:
-    def scene(on: Stage) -> None:
-        on.start("a", "--replicaof", f"{HOST} 1", "--replica-serve-stale-data", "no")
-        for line in (
-            *("GET k", "SET k 1", "PING", "INFO nosuch", "CONFIG GET maxclients", "MULTI", "GET k"),
-            *(
-                "EXEC",
-                "MULTI",
-                "PING",
-                "EXEC",
-                "EVAL 'return 1' 0",
-                "SUBSCRIBE ch",
-                "UNSUBSCRIBE ch",
-            ),
-            *("EVAL '#!lua flags=allow-stale\nreturn 1' 0", "PUBLISH ch x", "DEBUG DIGEST"),
-            *('EVAL \'#!lua flags=allow-stale\nreturn redis.call("get", "k")\' 0', "SELECT 1"),
-            *("EVAL '#!lua\nreturn 1' 0", "SCRIPT LOAD 'return 1'", "FUNCTION LIST", "ECHO x"),
-            *(
-                "DBSIZE",
-                "KEYS *",
-                "FLUSHALL",
-                "PING",
-                "ACL WHOAMI",
-                "CLIENT GETNAME",
-                "SAVE",
-            ),
-            *("CONFIG SET replica-serve-stale-data yes", "GET k", "SET k 1"),
-        ):
-            on.call("a", line)
-
-    same_on_both(scene)
-
-
-def test_keys_whose_time_has_come() -> None:
-    """A replica does not delete them, and acts as if they were gone."""
-
-    def scene(on: Stage) -> None:
-        on.start("a")
-        on.start_replica("b", "a")
-        on.call("a", "DEBUG SET-ACTIVE-EXPIRE 0")
-        for line in (
-            *("SET s x PX 30", "RPUSH l x", "PEXPIRE l 30", "HSET h f v", "PEXPIRE h 30"),
-            *("SADD set x", "PEXPIRE set 30", "SET other 1", "SET gone x PX 30"),
-        ):
-            on.call("a", line)
-        on.until_even("a", "b")
-        time.sleep(0.1)
-        reads = (
-            *("GET s", "EXISTS s l h", "TTL s", "PTTL l", "TYPE h", "DBSIZE", "STRLEN s", "LLEN l"),
-            *("LRANGE l 0 -1", "HGETALL h", "SMEMBERS set", "SISMEMBER set x", "OBJECT ENCODING s"),
-            *(
-                "KEYS *",
-                "RANDOMKEY",
-                "SCAN 0 COUNT 100",
-                "GETRANGE s 0 -1",
-                "MGET s other",
-                "TOUCH s",
-            ),
-            *(
-                "SINTER set set",
-                "EXPIRETIME s",
-                "DUMP s",
-                "SORT_RO l ALPHA",
-                "BITCOUNT s",
-                "DBSIZE",
-            ),
-            *(
-                "EVAL \"return redis.call('get', 's')\" 0",
-                "HRANDFIELD h",
-                "XLEN s",
-                "OBJECT FREQ s",
-            ),
-        )
-        for line in reads:
-            on.call("b", line)
-        on.call("b", "CONFIG SET replica-read-only no")
-        for line in (
-            *("GET s", "DBSIZE", "APPEND s y", "GET s", "TTL s", "RPUSH l y", "LRANGE l 0 -1"),
-            *("HSETNX h f w", "HGETALL h", "SETNX gone y", "SADD set y", "SMEMBERS set", "DBSIZE"),
-            *(
-                "SET mine x PX 50",
-                "SET mine2 x",
-                "PEXPIRE mine2 50",
-                "EXPIRE mine2 -5",
-                "TTL mine2",
-            ),
-        ):
-            on.call("b", line)
-        on.until(lambda: on.field("b", "slave_expires_tracked_keys") == "0", "own keys stay")
-        on.call("b", "DBSIZE")
-        on.call("a", "GET s")
-        on.call("a", "EXISTS l h set")
-        on.until_even("a", "b")
-        on.call("b", "EXISTS s l h set gone")
-        on.note(on.field("a", "expired_keys"))
-
-    same_on_both(scene)
+    compare_both(scene)
 
 
 def test_who_is_connected() -> None:
@@ -360,97 +217,7 @@ def test_who_is_connected() -> None:
         on.call("b", f"CLIENT KILL {HOST}:@a")
         on.call("b", "CLIENT KILL USER default SKIPME yes")
 
-    same_on_both(scene)
-
-
-@pytest.mark.parametrize("line", ["REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"])
-@pytest.mark.parametrize("role", ["master", "replica"])
-def test_clients_that_wait_through_a_change_of_roles(role: str, line: str) -> None:
-    def scene(on: Stage) -> None:
-        options = ("--replicaof", f"{HOST} 2") if role == "replica" else ()
-        on.start("a", "--replica-read-only", "no", *options)
-        calls = ("BLPOP l 0", "BZPOPMIN z 0", "XREAD BLOCK 0 STREAMS s $", "BLMOVE l m LEFT LEFT 0")
-        if role == "master":
-            calls = (*calls, "WAIT 1 0")
-        waiting = {call: on.wire("a") for call in calls}
-        for call, wire in waiting.items():
-            wire.send(*call.encode().split())
-        on.until(lambda: on.field("a", "blocked_clients") == str(len(calls)), "nobody waits")
-        on.call("a", line)
-        on.note(on.field("a", "blocked_clients"))
-        on.ask("a", "RPUSH l x y")
-        for call, wire in waiting.items():
-            wire.socket.settimeout(0.3)
-            try:
-                on.note(f"{call}: {wire.read()}")
-                on.note(f"and then {wire.read()}")
-            except OSError as end:
-                on.note(f"{call}: {type(end).__name__}")
-
-    same_on_both(scene)
-
-
-def test_what_a_replica_hears_and_shows() -> None:
-    """MONITOR, messages and events on a replica."""
-
-    def scene(on: Stage) -> None:
-        on.start("a")
-        on.start_replica("b", "a", "--notify-keyspace-events", "KEA")
-        subscriber, monitor = on.wire("b"), on.wire("b")
-        subscriber.send(b"PSUBSCRIBE", b"*")
-        subscriber.read()
-        monitor.call(b"MONITOR")
-        for line in (
-            *("SET k 1", "PUBLISH ch hello", "SELECT 3", "RPUSH l a", "LPOP l", "SELECT 0"),
-            *("MULTI", "INCR k", "PUBLISH ch in", "EXEC", "EVAL \"redis.call('set', 'e', 1)\" 0"),
-            *("SPUBLISH ch shard", "DEL k", "FLUSHALL", "PUBLISH ch end"),
-        ):
-            on.call("a", line)
-        while True:
-            message = subscriber.read()
-            on.note(str(message.items))
-            if message.items is not None and message.items[-1].text == b"end":
-                break
-        while True:
-            text = (monitor.read().text or b"").decode()
-            if '"INFO"' in text:
-                continue
-            on.note(text.split(" ", 1)[1])
-            if '"end"' in text:
-                break
-
-    same_on_both(scene)
-
-
-def test_wait() -> None:
-    def scene(on: Stage) -> None:
-        on.start("a")
-        on.start_replica("b", "a")
-        on.until(lambda: "state=online" in on.field("a", "slave0"), "")
-        on.call("a", "WAIT 0 0")
-        for number in range(5):
-            on.call("a", f"SET k {number}")
-            on.call("a", "WAIT 1 5000")
-        on.call("a", "WAIT 2 100")
-        for line in ("MULTI", "SET k 9", "WAIT 1 0", "EXEC"):
-            on.call("a", line)
-        on.call("a", "WAIT 1 5000")
-        waiting = on.wire("a")
-        number = (waiting.call(b"CLIENT", b"ID").text or b"").decode()
-        for way in ("TIMEOUT", "ERROR"):
-            waiting.call(b"SET", b"k", b"x")
-            waiting.send(b"WAIT", b"3", b"0")
-            on.until(lambda: on.field("a", "blocked_clients") == "1", "nobody waits")
-            on.until(lambda: on.all_acknowledged("a"), "it does not acknowledge")
-            on.ask("a", f"CLIENT UNBLOCK {number} {way}")
-            on.note(str(waiting.read()))
-        waiting.send(b"WAIT", b"3", b"0")
-        on.until(lambda: on.field("a", "blocked_clients") == "1", "nobody waits")
-        on.call("b", "CLIENT KILL TYPE master")
-        on.until_linked("b")
-        on.note(on.field("a", "blocked_clients"))
-
-    same_on_both(scene)
+    compare_both(scene)
 
 
 def test_what_is_kept_in_the_configuration() -> None:
@@ -468,7 +235,7 @@ def test_what_is_kept_in_the_configuration() -> None:
         on.call("c", f"REPLICAOF {HOST} 7")
         on.note_info("c")
 
-    same_on_both(scene)
+    compare_both(scene)
 
 
 def test_what_replicas_announce() -> None:
@@ -493,89 +260,7 @@ def test_what_replicas_announce() -> None:
         clients = (on.ask("a", "CLIENT LIST TYPE replica").text or b"").decode()
         on.note(str("user=copier" in clients))
 
-    same_on_both(scene)
-
-
-def test_failover() -> None:
-    def scene(on: Stage) -> None:
-        on.start("a")
-        on.start_replica("b", "a")
-        on.start_replica("c", "a")
-        on.until(lambda: "state=online" in on.field("a", "slave1"), "")
-        on.call("a", "SET k 1")
-        on.until_even("a", "b", "c")
-        on.call("a", "FAILOVER TO 127.0.0.1 @b TIMEOUT 10000")
-        on.until(lambda: on.field("b", "role") == "master", "no change of roles")
-        on.until_linked("a")
-        on.until_linked("c")
-        on.note_info("a")
-        on.call("a", "SET k 2")
-        on.call("b", "SET k 3")
-        on.until_even("a", "b")
-        on.call("a", "GET k")
-        on.call("b", "FAILOVER ABORT")
-        on.call("c", f"REPLICAOF {HOST} @b")
-        on.until_linked("c")
-        on.note(on.field("b", "sync_full"))
-
-    same_on_both(scene)
-
-
-def test_a_failover_that_does_not_come_about() -> None:
-    def scene(on: Stage) -> None:
-        on.start("a")
-        with RawReplica(on.servers["a"]) as replica:
-            on.until(lambda: "state=online" in on.field("a", "slave0"), "")
-            on.call("a", "SET k 1")
-            on.call("a", "FAILOVER TIMEOUT 400")
-            on.note(on.field("a", "master_failover_state"))
-            for line in ("FAILOVER", f"REPLICAOF {HOST} 1", "GET k"):
-                on.call("a", line)
-            writer = on.wire("a")
-            writer.send(b"SET", b"k", b"2")
-            with RawReplica(on.servers["a"], start=False) as other:
-                other.introduce()
-                on.note(repr(other.ask(b"PSYNC", b"?", b"-1")))
-            on.note(str(writer.read()))
-            on.note(on.field("a", "master_failover_state"))
-            on.call("a", "FAILOVER")
-            on.call("a", "FAILOVER ABORT")
-            on.call("a", "SET k 3")
-            on.call("a", f"FAILOVER TO {HOST} 1 TIMEOUT 200 FORCE")
-            on.until(lambda: on.field("a", "role") == "slave", "it does not change over")
-            on.note(on.field("a", "master_failover_state"))
-            on.call("a", "FAILOVER ABORT")
-            on.call("a", "SET k 4")
-            on.note(on.field("a", "role"))
-            replica.socket.close()
-
-    same_on_both(scene)
-
-
-def test_pauses() -> None:
-    """A paused replica stands still, and a paused master expires nothing."""
-
-    def scene(on: Stage) -> None:
-        on.start("a")
-        on.start_replica("b", "a")
-        on.call("a", "DEBUG SET-ACTIVE-EXPIRE 0")
-        on.call("a", "SET k 1 PX 200")
-        on.call("a", "CLIENT PAUSE 100000 WRITE")
-        time.sleep(0.4)
-        on.call("a", "GET k")
-        on.call("a", "DBSIZE")
-        on.call("a", "CLIENT UNPAUSE")
-        on.call("a", "GET k")
-        on.call("a", "DBSIZE")
-        on.call("b", "CLIENT PAUSE 100000 WRITE")
-        on.call("a", "SET k 2")
-        time.sleep(0.2)
-        on.call("b", "GET k")
-        on.call("b", "CLIENT UNPAUSE")
-        on.until_even("a", "b")
-        on.call("b", "GET k")
-
-    same_on_both(scene)
+    compare_both(scene)
 
 
 def test_requests_for_synchronization_that_make_no_sense() -> None:
@@ -600,7 +285,7 @@ def test_requests_for_synchronization_that_make_no_sense() -> None:
         for field in ("sync_full", "sync_partial_ok", "sync_partial_err"):
             on.note(on.field("a", field))
 
-    same_on_both(scene)
+    compare_both(scene)
 
 
 def test_acknowledgments_that_make_no_sense() -> None:
@@ -622,4 +307,4 @@ def test_acknowledgments_that_make_no_sense() -> None:
             on.until(lambda: "offset=9223372036854775807," in on.field("a", "slave0"), "")
             on.call("a", "SET k 2")
 
-    same_on_both(scene)
+    compare_both(scene)
