@@ -11,13 +11,19 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.persistence import persistence_rows
 from benchmarks.rdb import rdb_rows
 from benchmarks.replication import replication_rows
 from benchmarks.rows import ROWS as SERVER_ROWS
 from benchmarks.rows import Plan, Row
 from benchmarks.servers import MissingError
 
-ROWS = {**SERVER_ROWS, "rdb": rdb_rows, "replication": replication_rows}
+ROWS = {
+    **SERVER_ROWS,
+    "rdb": rdb_rows,
+    "persistence": persistence_rows,
+    "replication": replication_rows,
+}
 
 
 def main() -> int:

@@ -43,19 +43,20 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def real() -> Iterator[tuple[int, int]]:
-    """A real redis-server without persistence: its port and process id."""
+def real(*options: str) -> Iterator[tuple[int, int]]:
+    """A real redis-server, without persistence unless options say so: its port and process id."""
     port = free_port()
-    with _started([program("redis-server"), "--port", str(port), "--save", ""], port) as pid:
+    argv = [program("redis-server"), "--port", str(port), "--save", "", *options]
+    with _started(argv, port) as pid:
         yield port, pid
 
 
 @contextlib.contextmanager
-def ours() -> Iterator[tuple[int, int]]:
+def ours(*options: str) -> Iterator[tuple[int, int]]:
     """Our live server: its port and process id."""
     port = free_port()
     argv = [sys.executable, "-m", "redislab", "server", "--port", str(port), "--save", ""]
-    with _started(argv, port) as pid:
+    with _started([*argv, *options], port) as pid:
         yield port, pid
 
 

@@ -9,6 +9,7 @@ later at most for the copy of one value, whose elements are not copied.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -113,6 +114,7 @@ class Snapshot:
         self.keys_total = sum(part.keys for part in self.databases)
         for part in self.databases:
             part.database.snapshots = (*(part.database.snapshots or ()), part)
+        self._aside = _Aside()
 
     @property
     def keys_done(self) -> int:
@@ -126,6 +128,7 @@ class Snapshot:
 
     def close(self) -> None:
         """Let go of the data. May be called again."""
+        self._aside.end()
         mine, self.databases = set(map(id, self.databases)), []
         for database in self._engine.databases if mine else ():
             kept = tuple(part for part in database.snapshots or () if id(part) not in mine)
@@ -133,6 +136,29 @@ class Snapshot:
 
     def __del__(self) -> None:
         self.close()
+
+
+class _Aside:
+    """Keeps Python's collector from what there is now, until `end`.
+
+    The collector looks through new objects every now and then, and the long lists of a snapshot are
+    new: each time that would take as long as making them.
+    """
+
+    count = 0
+
+    def __init__(self) -> None:
+        self._is_open = True
+        _Aside.count += 1
+        gc.freeze()
+
+    def end(self) -> None:
+        """Leave everything to the collector again. May be called again."""
+        if self._is_open:
+            self._is_open = False
+            _Aside.count -= 1
+            if not _Aside.count:
+                gc.unfreeze()
 
 
 def frozen(value: Any) -> Any:
