@@ -106,7 +106,7 @@ def memory_stats(c: Client, args: list[bytes]) -> Reply:
         ("clients.slaves", 0),
         ("clients.normal", stats.client_bytes()),
         ("cluster.links", 0),
-        ("aof.buffer", 0),
+        ("aof.buffer", node.persistence.aof.buffered),
         ("lua.caches", 0),
         ("functions.caches", 200),
         *databases,

@@ -204,7 +204,7 @@ def _memory(node: Node) -> Fields:
         ("mem_clients_slaves", max(stream - backlog, 0)),
         ("mem_clients_normal", stats.client_bytes()),
         ("mem_cluster_links", 0),
-        ("mem_aof_buffer", 0),
+        ("mem_aof_buffer", node.persistence.aof.buffered),
         ("mem_allocator", "python"),
         ("active_defrag_running", 0),
         ("lazyfree_pending_objects", 0),

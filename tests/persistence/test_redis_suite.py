@@ -22,7 +22,7 @@ from tests.tcl.suite import (
 )
 
 TIMEOUT_S = 500.0
-FIRST_RUN = 200  # of the numbers that tell runs of the suite apart
+FIRST_RUN = 140  # of the numbers that tell runs of the suite apart
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(TIMEOUT_S + 60)]
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from redislab.server.environment import DiskFile
     from redislab.server.node import Node
 
+# What may be written in the background, as Redis names its child process; one at a time.
+RDB, AOF = "RDB", "AOF"
+
 SLICE_S = 0.002
 SLICE_BYTES = 1 << 18
 _REST_LEAST_S = 0.001

@@ -12,6 +12,7 @@ from redislab.engine.errors import CommandError, syntax_error
 from redislab.engine.table import Block, Reply, command
 from redislab.server.exits import ExitError
 from redislab.server.persistence.appendfile import State
+from redislab.server.persistence.background import RDB
 from redislab.server.persistence.disk import in_background
 from redislab.server.persistence.exclusive import reply_after, standing_still
 from redislab.server.persistence.replay import Outcome
@@ -38,7 +39,7 @@ _RELOAD_OPTIONS = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE 
 def save(c: Client, args: list[bytes]) -> Reply:
     """SAVE: nobody is served until it is done."""
     saving = c.node.persistence.saving
-    if saving.running:
+    if c.node.persistence.active == RDB:
         raise CommandError(_IN_PROGRESS)
     saving.saves += 1
 
@@ -58,7 +59,7 @@ def bgsave(c: Client, args: list[bytes]) -> Reply:
     saving = persistence.saving
     if len(args) > 2 or (len(args) == 2 and args[1].lower() != b"schedule"):
         raise syntax_error()
-    if saving.running:
+    if persistence.active == RDB:
         raise CommandError(_IN_PROGRESS)
     if persistence.active is not None or c.in_exec:
         if len(args) == 1 and not c.in_exec:

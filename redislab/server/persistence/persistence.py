@@ -11,6 +11,7 @@ from redislab.engine.errors import CommandError
 from redislab.server.directive_kinds import RefusedError
 from redislab.server.gates import effective_flags
 from redislab.server.persistence.appendfile import AppendOnlyFile, State
+from redislab.server.persistence.background import AOF, RDB
 from redislab.server.persistence.disk import in_background
 from redislab.server.persistence.loading import Loading
 from redislab.server.persistence.rewriting import Rewriting
@@ -28,7 +29,6 @@ _RDB_FAILED = (
     "to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error "
     "option). Please check the Redis logs for details about the RDB error."
 )
-_RDB, _AOF = "RDB", "AOF"
 
 
 class Persistence:
@@ -75,8 +75,8 @@ class Persistence:
     def active(self) -> str | None:
         """What is being written in the background now, as Redis names its child: "RDB", "AOF"."""
         if self.saving.running or self.node.replication.masterside.transfers.target:
-            return _RDB
-        return _AOF if self.rewriting.running else None
+            return RDB
+        return AOF if self.rewriting.running else None
 
     def cron(self) -> None:
         """What is begun or looked after now and then; the order is that of `serverCron`."""

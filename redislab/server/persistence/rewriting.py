@@ -17,7 +17,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from redislab.server.persistence.appendfile import State
-from redislab.server.persistence.background import Image, Pace
+from redislab.server.persistence.background import RDB, Image, Pace
 from redislab.server.persistence.disk import (
     error_text,
     in_background,
@@ -448,7 +448,7 @@ class Rewriting:
         node, aof = self.node, self.node.persistence.aof
         busy = node.persistence.active
         aof.await_rewrite()
-        if busy == "RDB":
+        if busy == RDB:
             self.scheduled = True
             node.log.warning(_OTHER_WORK)
         elif node.current is not None and node.current.in_exec:
