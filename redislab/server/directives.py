@@ -226,7 +226,7 @@ replica-announce-ip/slave-announce-ip  text?  -
 replica-announce-port/slave-announce-port  int 0..65535  0
 replica-announced  bool  yes
 replica-ignore-disk-write-errors  bool  no  unbuilt
-replica-ignore-maxmemory/slave-ignore-maxmemory  bool  yes  unbuilt
+replica-ignore-maxmemory/slave-ignore-maxmemory  bool  yes
 replica-lazy-flush/slave-lazy-flush  bool  no  unbuilt
 replica-priority/slave-priority  int 0..INT  100
 replica-read-only/slave-read-only  bool  yes

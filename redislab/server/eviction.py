@@ -33,9 +33,20 @@ class Eviction:
             uses.stop()
         self.node.stats.forget_dataset()
 
-    def make_room(self) -> bool:
-        """Evict keys until memory fits; tell whether it does."""
+    def may_evict(self) -> bool:
+        """Whether the data are this node's to choose from.
+
+        Those of a replica are its master's, and those of a paused node stay as they are.
+        """
         node = self.node
+        follows = node.role == "replica" and node.config.replica_ignore_maxmemory
+        return not follows and not node.pauses
+
+    def make_room(self) -> bool:
+        """Evict keys until memory fits; tell whether it does, or need not."""
+        node = self.node
+        if not self.may_evict():
+            return True
         limit = node.config.maxmemory
         stats = node.stats
         if stats.used_memory() <= limit:

@@ -176,7 +176,7 @@ class Leaving:
             lag = replica.lag(node.loop_time())
             node.log.warning(
                 f"Lagging replica {replica.address} reported offset {offset - replica.acked} "
-                f"behind master, lag={lag}, state={replica.state.value}."
+                f"behind master, lag={lag}, state={replica.shown_state}."
             )
         count = len(node.replication.masterside.replicas)
         if count:

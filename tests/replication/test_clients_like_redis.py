@@ -326,3 +326,37 @@ def test_pauses() -> None:
         on.call("b", "GET k")
 
     compare_both(scene)
+
+
+def test_a_replica_keeps_what_its_master_keeps_though_memory_is_short() -> None:
+    def scene(on: Stage) -> None:
+        short = ("--maxmemory", "1", "--maxmemory-policy", "allkeys-random")
+        on.start("a")
+        for name in "bc":
+            on.start_replica(name, "a", *short)
+        on.start_replica("d", "c")
+        for number in range(20):
+            on.ask("a", f"SET before:{number} x")
+        on.until_even("a", "b", "c", "d")
+        on.call("b", "DBSIZE")
+        on.call("c", "CONFIG SET replica-ignore-maxmemory no")
+        for number in range(20):
+            on.ask("a", f"LPUSH after:{number} x")
+        on.call("a", "SET last x")
+        on.until_even("a", "b", "c", "d")
+        for name in "abcd":
+            on.call(name, "DBSIZE")
+        on.note(on.field("b", "evicted_keys"))
+        on.call("b", "REPLICAOF NO ONE")
+        on.call("b", "SET k x")
+        on.call("b", "DBSIZE")
+        on.call("b", "CONFIG SET maxmemory 0")
+        on.call("b", "SET k x")
+        on.call("b", "CLIENT PAUSE 600000 WRITE")
+        on.call("b", "CONFIG SET maxmemory 1")
+        on.call("b", "DBSIZE")
+        on.call("b", "CLIENT UNPAUSE")
+        on.call("b", "GET k")
+        on.call("b", "DBSIZE")
+
+    compare_both(scene)

@@ -122,6 +122,8 @@ class Applier:
                     self._run(args)
         finally:
             engine.obeys_master = False
+        if self.node.config.maxmemory:
+            self.node.eviction.make_room()  # which a replica does only where it is told to
         if wrong:
             self._pass_on(before + sum(map(encoded_size, commands)))
         else:
