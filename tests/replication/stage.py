@@ -32,6 +32,7 @@ _VARYING = (
     (re.compile(r"(master_last_io_seconds_ago|master_sync_last_io_seconds_ago):[0-4]\b"), r"\1:s"),
     (re.compile(r"(master_link_down_since_seconds):[0-4]\b"), r"\1:soon"),
     (re.compile(r"(pid|Killing process) \d+"), r"\1 N"),
+    (re.compile(r"receiving \d+ bytes"), "receiving N bytes"),
     (re.compile(r"RDB age \d+"), "RDB age N"),
     (re.compile(r"when created [0-9.]+ Mb"), "when created N Mb"),
     (re.compile(r"(\$EOF:|master_sync_perc:)\S+"), r"\1x"),

@@ -61,21 +61,6 @@ class Image(Protocol):
         ...
 
 
-class GivenImage:
-    """An image of which nothing is known but its bytes."""
-
-    keys_total = keys_done = copied_bytes = 0
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._chunks
-
-    def close(self) -> None:
-        """Its maker does that."""
-
-
 class Pace:
     """How an image is written.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError
@@ -96,10 +95,6 @@ class Persistence:
         self.aof.delayed = 0
         self.saving.saves = 0
         self.rewriting.rewrites = self.rewriting.failures = 0
-
-    async def save_image(self, chunks: Iterator[bytes]) -> str:
-        """Write an image that is made for replicas; the path of the file. Raises OSError."""
-        return await self.saving.save_for_replicas(chunks)
 
     # -- gates -------------------------------------------------------------------------------------
 

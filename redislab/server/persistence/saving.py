@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from redislab.server.persistence.background import GivenImage, Image, Pace
+from redislab.server.persistence.background import Image, Pace
 from redislab.server.persistence.disk import error_text, remove
 from redislab.server.persistence.images import rdb_image
 
@@ -77,13 +76,18 @@ class Saving:
         node = self.node
         if node.persistence.active is not None:
             return False
-        self.saves += 1
-        self.last_try = self.started = _now(node)
         dirty = node.engine.dirty
-        image = self.image = rdb_image(node)
-        node.log.notice(f"Background saving started by pid {node.environment.process_id}")
+        image = rdb_image(node)
+        self._begin(image)
         self._task = node.loop.create_task(self._run(image, dirty))
         return True
+
+    def _begin(self, image: Image) -> None:
+        node = self.node
+        self.saves += 1
+        self.last_try = self.started = _now(node)
+        self.image = image
+        node.log.notice(f"Background saving started by pid {node.environment.process_id}")
 
     def cancel(self, *, tell: bool = True) -> None:
         """End the save that goes on, as if its process had been killed; `tell` the log of it."""
@@ -102,9 +106,12 @@ class Saving:
             self._task.cancel()
 
     async def _run(self, image: Image, dirty: int) -> None:
-        node = self.node
         saved = await self._write(image, gently=True, in_child=True)
         self._task = None
+        self._finish(dirty, saved=saved)
+
+    def _finish(self, dirty: int, *, saved: bool) -> None:
+        node = self.node
         if saved:
             node.log.notice("Background saving terminated with success")
             self._saved(dirty)
@@ -121,8 +128,12 @@ class Saving:
             self.image = None
         self.last_seconds = _now(self.node) - self.started
 
-    async def save_for_replicas(self, chunks: Iterator[bytes]) -> str:
+    async def save_for_replicas(self, image: Image, dirty: int) -> str:
         """Save an image that is made for replicas, in the place of the RDB file.
+
+        Args:
+            image: the data.
+            dirty: how many changes were not saved when it was made.
 
         Returns:
             The path of the file.
@@ -130,7 +141,10 @@ class Saving:
         Raises:
             OSError: that did not go; the log says why.
         """
-        if not await self._write(GivenImage(chunks), gently=True, in_child=True):
+        self._begin(image)
+        saved = await self._write(image, gently=True, in_child=True)
+        self._finish(dirty, saved=saved)
+        if not saved:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return self.node.config.absolute(self.node.config.dbfilename)
 

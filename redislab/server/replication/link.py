@@ -55,7 +55,6 @@ class MasterLink(asyncio.Protocol):
     Attributes:
         step: how far the two are.
         last_io: when something came from the master last, on the loop's clock.
-        speaks_psync: the master acknowledges offsets; false for one from before 2.8.
         payload: the data set that it sends.
     """
 
@@ -64,7 +63,6 @@ class MasterLink(asyncio.Protocol):
         self.node = side.node
         self.step = Step.CONNECT
         self.last_io = self.node.loop_time()
-        self.speaks_psync = True
         self.transport: asyncio.Transport | None = None
         self.payload: Payload | None = None
         self._line = bytearray()
@@ -314,7 +312,6 @@ class MasterLink(asyncio.Protocol):
             if failover.answered(accepted=False):
                 return
             log.notice("Retrying with SYNC...")
-            self.speaks_psync = False
             self.payload = Payload(self.node, "", 0)
             self.write(b"SYNC\r\n")
 

@@ -60,7 +60,7 @@ class ReplicaSide:
         self.down_since: float | None = None
         self.loading: Literal["", "sync", "async"] = ""
         self.loading_task: asyncio.Task[None] | None = None
-        self._speaks_psync = True
+        self._speaks_psync = self._is_heard = True
         self._troubles = 0
         self._since = 0.0
         self._not_before = float("-inf")
@@ -127,7 +127,7 @@ class ReplicaSide:
             "master: I may be able to synchronize with the new master with just a partial transfer."
         )
         self.applier = Applier(self.node, self.replication.masterside, database)
-        self._speaks_psync = True
+        self._speaks_psync = self._is_heard = True
 
     def forget_history(self) -> None:
         """What is known of a master's stream is of no use any more."""
@@ -311,6 +311,8 @@ class ReplicaSide:
             self.history.begin_new(node.random)
         masterside.create_backlog()
         self._speaks_psync = bool(payload.history)
+        # After a mark even one of old has to hear of us, and may have missed the first word.
+        self._is_heard = self._speaks_psync or payload.is_marked
         self.applier = Applier(node, masterside, payload.loader.stream_database)
         if not payload.to_disk:
             node.engine.dirty += 1
@@ -377,7 +379,7 @@ class ReplicaSide:
 
     def acknowledge_at(self, offset: int) -> None:
         """Tell the master that we have taken in the stream up to an offset."""
-        if self.link is not None and self.connected and self._speaks_psync:
+        if self.link is not None and self.connected:
             self.link.say(b"REPLCONF", b"ACK", b"%d" % offset)
 
     # -- time ------------------------------------------------------------------------------------
@@ -395,7 +397,8 @@ class ReplicaSide:
             self.connect("Connecting to MASTER {}:{}")
         if self.link is not None and self.link.step is Step.TRANSFER and self.loading:
             self.link.write(b"\n")
-        self.acknowledge()
+        if self._is_heard:
+            self.acknowledge()
 
     def _mind(self, link: MasterLink, now: float) -> None:
         """End a link on which nothing has come for too long."""

@@ -51,7 +51,7 @@ def _of_master(side: ReplicaSide) -> Fields:
     host, port = side.master
     node, link = side.node, side.link
     now = node.loop_time()
-    offset = side.history.offset if side.knows_history else 1
+    offset = 1 if side.applier is None else side.history.offset
     is_transfer = side.step is Step.TRANSFER
     last_io = now if link is None else link.last_io
     found: Fields = [

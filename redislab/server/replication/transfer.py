@@ -174,7 +174,7 @@ class Transfers:
             )
             work = self._to_sockets(image)
         else:
-            work = self._to_disk(image)
+            work = self._to_disk(image, self.node.engine.dirty)
         self._task = self.node.loop.create_task(work, name="full resynchronization")
 
     def _refuse(self, batch: list[Replica]) -> None:
@@ -228,12 +228,12 @@ class Transfers:
             self._put_online(replica)
         self.tick()
 
-    async def _to_disk(self, image: RdbImage) -> None:
+    async def _to_disk(self, image: RdbImage, dirty: int) -> None:
         self._made_file = self.node.config.rdb_del_sync_files
         path = None
         try:
             with suppress(OSError):  # the log has told of it
-                path = await self.node.persistence.save_image(iter(image))
+                path = await self.node.persistence.saving.save_for_replicas(image, dirty)
         finally:
             image.close()
             self._task, self.target = None, ""
