@@ -48,11 +48,12 @@ class Stats:
 
     Attributes:
         errors: how many error replies there were, by code.
+        stream_input, stream_output: of the bytes, those from a master and those to replicas.
     """
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.operations, self.input, self.output = Rate(), Rate(), Rate()
+        self._begin_rates()
         self.peak_bytes = 0
         self.rss_bytes = 0
         self._memory = DatasetEstimate(node)
@@ -68,8 +69,12 @@ class Stats:
         self.error_replies = 0
         self.errors: dict[str, int] = {}
         self.limit_disconnections = 0
-        self.operations, self.input, self.output = Rate(), Rate(), Rate()
+        self._begin_rates()
         self._counted_at = -1
+
+    def _begin_rates(self) -> None:
+        self.operations, self.input, self.output = Rate(), Rate(), Rate()
+        self.stream_input, self.stream_output = Rate(), Rate()
 
     def count_error(self, message: str) -> None:
         """Count an error reply by its first word."""
@@ -97,8 +102,11 @@ class Stats:
         """Take the samples of the rates; the cron calls this."""
         now = self.node.loop_time()
         self.operations.sample(self.commands, now)
-        self.input.sample(self.node.bytes_in, now)
+        from_master = self.node.replication.replicaside.bytes_in
+        self.input.sample(self.node.bytes_in + from_master, now)
         self.output.sample(self.node.bytes_out, now)
+        self.stream_input.sample(from_master, now)
+        self.stream_output.sample(self.node.replication.masterside.bytes_out, now)
         self.peak_bytes = max(self.peak_bytes, self.used_memory())
         self.rss_bytes = self.node.environment.rss()
 

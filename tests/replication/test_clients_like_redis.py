@@ -215,6 +215,24 @@ def test_what_a_replica_hears_and_shows() -> None:
     compare_both(scene)
 
 
+def test_how_much_goes_over_the_link() -> None:
+    def scene(on: Stage) -> None:
+        on.start("a")
+        on.start_replica("b", "a")
+        rates = [("a", "instantaneous_output_repl_kbps"), ("b", "instantaneous_input_repl_kbps")]
+        for name, rate in rates:
+            on.until(lambda name=name, rate=rate: on.field(name, rate) == "0.00", "silence")
+        for _ in range(20):
+            on.ask("a", f"SET k {'x' * 100_000}")
+        for name, rate in rates:
+            on.until(lambda name=name, rate=rate: float(on.field(name, rate)) > 1, rate)
+        totals = [("a", "total_net_repl_output_bytes"), ("b", "total_net_repl_input_bytes")]
+        for name, total in totals:
+            on.note(f"{total} {int(on.field(name, total)) // 100_000}")
+
+    compare_both(scene)
+
+
 def test_wait() -> None:
     def scene(on: Stage) -> None:
         on.start("a")
