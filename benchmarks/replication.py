@@ -41,24 +41,25 @@ def replication_rows(plan: Plan) -> Iterator[Row]:
 
 
 def attached_row(plan: Plan) -> Row:
-    requests = plan.requests
+    """The ratios of rounds, each of which measures all four one after the other."""
     with ExitStack() as stack:
-        ratios = []
-        details = []
+        pairs = []
         for start in (servers.ours, servers.real):
-            alone, _ = stack.enter_context(start(*AT_ONCE))
             attached, _ = stack.enter_context(start(*AT_ONCE))
+            alone, _ = stack.enter_context(start(*AT_ONCE))
             replica, _ = stack.enter_context(servers.real())
             _follow(replica, attached)
-            with_one, without = in_turn(
-                plan,
-                lambda port=attached: redis_benchmark(port, "set", requests),
-                lambda port=alone: redis_benchmark(port, "set", requests),
-            )
-            ratios.append(with_one / without)
-            details.append(f"{with_one:.0f} / {without:.0f}")
-    mine, real = ratios
-    detail = f"ours {mine:.2f} ({details[0]}), real {real:.2f} ({details[1]})"
+            pairs.append((attached, alone))
+        rounds = [
+            [redis_benchmark(port, "set", plan.requests) for pair in pairs for port in pair]
+            for _ in range(plan.rounds)
+        ]
+    mine = median(with_one / without for with_one, without, _, _ in rounds)
+    real = median(with_one / without for _, _, with_one, without in rounds)
+    speeds = [f"{median(column):.0f}" for column in zip(*rounds, strict=True)]
+    detail = "ours {} ({} / {}), real {} ({} / {})".format(
+        f"{mine:.2f}", *speeds[:2], f"{real:.2f}", *speeds[2:]
+    )
     what = "SET with a replica against without"
     return Row(what, abs(real - mine), 0.15, "at most", "apart", detail)
 
