@@ -25,6 +25,9 @@ from tests.servers import HOST, Wire, free_port
 Kind = Literal["ours", "real"]
 KINDS: tuple[Kind, ...] = ("ours", "real")
 START_TIMEOUT_S = 30.0
+# A child process of Redis that is ended says so in several pieces, and lines of its parent may come
+# in between them.
+_LAST_WORDS = re.compile(r"^\d+:signal-handler \((?:\d+\) )?(?=\d+:[A-Z] )", re.MULTILINE)
 _LINE = re.compile(r"^\d+:([A-Z]) \d+ \w+ \d+ \d\d:\d\d:\d\d\.\d{3} ([.\-*#]) (.*)$")
 
 
@@ -145,7 +148,7 @@ class Server:
     def lines(self) -> list[str]:
         """The log without times and process ids: role, level and message of each line."""
         found = []
-        for line in self.log().splitlines():
+        for line in _LAST_WORDS.sub("", self.log()).splitlines():
             match = _LINE.match(line)
             found.append("{} {} {}".format(*match.groups()) if match else line)
         return found

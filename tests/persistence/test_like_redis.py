@@ -134,10 +134,12 @@ def rewrite_fails(s: Server) -> Iterator[object]:
     yield s.call("BGREWRITEAOF")
     s.wait_for("aof_last_bgrewrite_status", "err")
     s.wait_for("aof_rewrite_in_progress", "0")
+    wait(lambda: not any("temp-" in name for name in tree(s.folder)))  # in the background
     yield s.call("SET", "b", "2"), tree(s.folder), manifest(s), s.info("aof_rewrites")
     yield s.info("aof_rewrites_consecutive_failures")
     (s.folder / "appendonlydir" / "appendonly.aof.3.incr.aof" / "x").mkdir(parents=True)
     yield s.call("BGREWRITEAOF"), s.info("aof_rewrites"), s.call("SET", "c", "3")
+    s.wait_for("aof_buffer_length", "0")  # a write waits while an fsync is under way
     s.kill()
     yield s.start().text("DBSIZE"), tree(s.folder), manifest(s)
 
