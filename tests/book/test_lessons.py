@@ -1,12 +1,15 @@
 """What every lesson must have, read from its notebook, and that the commands it gives work."""
 
+import contextlib
 import re
 import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 from book.tools.lessons import lessons
@@ -109,20 +112,56 @@ def test_the_commands_for_a_machine_of_ones_own_work(commands, tmp_path):
         pytest.skip("redis-server and its tools are not installed (apt install redis-server)")
     ports = {name: free_port() for name in sorted(set(re.findall(PORTS, commands)))}
     commands = re.sub(PORTS, lambda found: ports[found[0]], commands)
-    done = subprocess.run(
-        ["bash", "-e", "-c", PATIENCE + commands.replace("-n 100000", "-n 10000")],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
+    try:
+        done = subprocess.run(
+            ["bash", "-e", "-c", PATIENCE + commands.replace("-n 100000", "-n 10000")],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+    finally:
+        left = [port for port in ports.values() if answers(port)]
+        end_daemons(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Could not connect" not in done.stdout + done.stderr
     assert done.stdout.strip()
-    for port in ports.values():
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", int(port))) != 0, "a server was left"
+    assert not left, "a server was left"
+
+
+def answers(port):
+    """Whether somebody listens on a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(port))) == 0
+
+
+def daemons_in(folder):
+    """Return the processes whose working directory is in a folder: daemons belong to no group."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if Path(process.cwd()).is_relative_to(folder):
+                found.append(process)
+    return found
+
+
+def end_daemons(folder):
+    """End what a session that broke off has left: it may wait for a directory that is gone."""
+    for process in daemons_in(folder):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+            process.wait(5)
+
+
+def test_a_session_that_breaks_off_leaves_nothing(tmp_path):
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed (apt install redis-server)")
+    start = f"redis-server --port {free_port()} --daemonize yes --dir {tmp_path}"
+    subprocess.run(["bash", "-e", "-c", f"{start}; false"], cwd=tmp_path, check=False)
+    assert daemons_in(tmp_path)
+    end_daemons(tmp_path)
+    assert not daemons_in(tmp_path)
 
 
 def free_port():
