@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from tests.differential.fuzz_generator import DATA_FAMILIES, Atom, Plan, plan
@@ -45,15 +45,33 @@ class Finding:
         return "\n".join(lines)
 
 
-def search(runner: Runner, seed: int, families: tuple[str, ...] = ()) -> Finding | None:
-    """Run the sequence of a seed; the difference it shows, made small, or None."""
-    whole = plan(seed, families)
+def search(runner: Runner, whole: Plan) -> Finding | None:
+    """Run a sequence; the difference it shows, made small, or None."""
     difference = runner.run(whole)
     if difference is None:
         return None
     if difference[0] == HANGS:
         return Finding(whole, *difference)
     return shrink(runner, whole, difference)
+
+
+def search_all(
+    runner: Runner, plans: Iterable[Plan], seconds: float, findings_max: int = 5
+) -> None:
+    """Run one sequence after the other for some time, and print what they show."""
+    ends = time.monotonic() + seconds
+    found = ran = 0
+    for whole in plans:
+        if time.monotonic() > ends or found >= findings_max:
+            break
+        finding = search(runner, whole)
+        ran += 1
+        if finding is not None:
+            found += 1
+            print(finding, "\n", flush=True)  # noqa: T201 - a program that talks to a terminal
+            if finding.kind == HANGS:
+                break
+    print(f"{ran} sequences, {runner.calls} calls, {found} differences")  # noqa: T201
 
 
 def shrink(runner: Runner, whole: Plan, difference: Difference) -> Finding:
@@ -124,20 +142,10 @@ def main() -> None:
         DATA_FAMILIES.remove(name)
     with real_server(*OPTIONS) as real, our_server(*OPTIONS) as ours:
         runner = Runner(real, ours)
-        ends = time.monotonic() + options.seconds
-        found = ran = 0
-        for seed in range(options.seed, options.seed + options.count):
-            if time.monotonic() > ends or found >= options.findings:
-                break
-            finding = search(runner, seed, families)
-            ran += 1
-            if finding is not None:
-                found += 1
-                print(finding, "\n", flush=True)  # noqa: T201 - a program that talks to a terminal
-                if finding.kind == HANGS:
-                    break
+        seeds = range(options.seed, options.seed + options.count)
+        plans = (plan(seed, families) for seed in seeds)
+        search_all(runner, plans, options.seconds, options.findings)
         runner.close()
-    print(f"{ran} sequences, {runner.calls} calls, {found} differences")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ class Runner:
             self._prepare(*each, plan) for each in zip(self.addresses, self.controls, strict=True)
         ]
         try:
-            _Run(sides, self).run(plan)
+            self.begin(sides).run(plan)
         except DiffersError as found:
             return found.args[0], found.args[1]
         except OSError as broken:
@@ -99,6 +99,10 @@ class Runner:
                 for wire in (*side.clients, side.listener):
                     wire.close()
         return None
+
+    def begin(self, sides: list[Side]) -> _Run:
+        """A sequence on servers that are prepared; other runners compare more, or other things."""
+        return _Run(sides, self)
 
     def _prepare(self, address: Address, control: Wire, plan: Plan) -> Side:
         control.call(b"CLIENT", b"KILL", b"TYPE", b"normal")

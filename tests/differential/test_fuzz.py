@@ -27,7 +27,7 @@ def runner() -> Iterator[Runner]:
 @pytest.mark.redis
 @pytest.mark.parametrize("part", range(PARTS))
 def test_sequences_end_alike(part: int, runner: Runner) -> None:
-    found = [fuzz.search(runner, seed) for seed in range(part, SEEDS, PARTS)]
+    found = [fuzz.search(runner, plan(seed)) for seed in range(part, SEEDS, PARTS)]
     assert not [str(finding) for finding in found if finding is not None]
 
 

@@ -11,16 +11,13 @@ $ python -m tests.replication.streams --seed 1 --seconds 600
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
-import time
 from random import Random
 
 from tests.differential import fuzz
 from tests.differential.fuzz_generator import FAMILIES, Atom, Plan, plan
 from tests.differential.fuzz_runner import (
-    HANGS,
-    Difference,
-    DiffersError,
     Runner,
     Side,
     _name,
@@ -58,22 +55,9 @@ class StreamRunner(Runner):
         for replica in self.replicas:
             replica.close()
 
-    def run(self, plan: Plan) -> Difference | None:
-        """Run a sequence; what differs, or None."""
-        sides = [
-            self._prepare(*each, plan) for each in zip(self.addresses, self.controls, strict=True)
-        ]
-        try:
-            _StreamRun(sides, self).run(plan)
-        except DiffersError as found:
-            return found.args[0], found.args[1]
-        except OSError as broken:
-            return HANGS, f"{HANGS}: {broken}"
-        finally:
-            for side in sides:
-                for wire in (*side.clients, side.listener):
-                    wire.close()
-        return None
+    def begin(self, sides: list[Side]) -> _StreamRun:
+        """A sequence of which the streams are compared."""
+        return _StreamRun(sides, self)
 
     def streams(self, sides: list[Side]) -> list[list[Command]]:
         """What either master has sent since this was asked last."""
@@ -158,17 +142,6 @@ def writing_plan(seed: int) -> Plan:
     return Plan(seed, whole.settings, whole.protocols, (*whole.atoms, *more))
 
 
-def search(runner: StreamRunner, seed: int) -> fuzz.Finding | None:
-    """Run the sequence of a seed; the difference it shows, made small, or None."""
-    whole = writing_plan(seed)
-    difference = runner.run(whole)
-    if difference is None:
-        return None
-    if difference[0] == HANGS:
-        return fuzz.Finding(whole, *difference)
-    return fuzz.shrink(runner, whole, difference)
-
-
 def main() -> None:
     """Search as the command line says."""
     parser = argparse.ArgumentParser(description="Search for differences between streams.")
@@ -177,18 +150,9 @@ def main() -> None:
     options = parser.parse_args()
     with real_server(*OPTIONS) as real, our_server(*OPTIONS) as ours:
         runner = StreamRunner(real, ours)
-        ends, seed, found = time.monotonic() + options.seconds, options.seed, 0
-        while time.monotonic() < ends and found < 5:
-            finding = search(runner, seed)
-            seed += 1
-            if finding is not None:
-                found += 1
-                print(finding, "\n", flush=True)  # noqa: T201 - a program that talks to a terminal
-                if finding.kind == HANGS:
-                    break
+        plans = map(writing_plan, itertools.count(options.seed))
+        fuzz.search_all(runner, plans, options.seconds)
         runner.close()
-    ran = seed - options.seed
-    print(f"{ran} sequences, {runner.calls} calls, {found} differences")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from redislab.wire.requests import split_words
+from tests.differential import fuzz
 from tests.replication.raw import Command, RawReplica
-from tests.replication.streams import OPTIONS, StreamRunner, same_streams, search
+from tests.replication.streams import OPTIONS, StreamRunner, same_streams, writing_plan
 from tests.servers import Wire, our_server, real_server
 
 pytestmark = pytest.mark.redis
@@ -255,7 +256,7 @@ def runner() -> Iterator[StreamRunner]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_calls_are_sent_on_alike(part: int, runner: StreamRunner) -> None:
-    found = [search(runner, seed) for seed in range(part, SEEDS, PARTS)]
+    found = [fuzz.search(runner, writing_plan(seed)) for seed in range(part, SEEDS, PARTS)]
     assert not [str(finding) for finding in found if finding is not None]
 
 
