@@ -23,6 +23,20 @@ import pytest
 from redislab.wire.replies import Reply, ReplyParser
 
 HOST = "127.0.0.1"
+# The worlds that a lab can be in, as parameters of a test.
+WORLDS = [
+    "sim",
+    "live",
+    pytest.param(
+        "redis",
+        marks=[
+            pytest.mark.redis,
+            pytest.mark.skipif(
+                not shutil.which("redis-server"), reason="redis-server is not installed"
+            ),
+        ],
+    ),
+]
 START_TIMEOUT_S = 20.0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 from pathlib import Path
 
@@ -13,18 +12,8 @@ import redis
 from redislab import SingleLab
 from redislab.worlds.base import WorldError
 from tests.persistence.programs import KINDS, Kind, server
+from tests.servers import WORLDS
 
-WORLDS = [
-    "sim",
-    "live",
-    pytest.param(
-        "redis",
-        marks=[
-            pytest.mark.redis,
-            pytest.mark.skipif(not shutil.which("redis-server"), reason="needs redis-server"),
-        ],
-    ),
-]
 AOF = {"save": "", "appendonly": "yes", "appendfsync": "always"}
 
 

@@ -1,24 +1,11 @@
 """Views of a lab: the same in every world."""
 
-import shutil
-
 import pytest
 
 from redislab import SingleLab
 from redislab.views.benchmark import BenchmarkDashboard
 from redislab.views.wire import WireView
-
-WORLDS = [
-    "sim",
-    "live",
-    pytest.param(
-        "redis",
-        marks=[
-            pytest.mark.redis,
-            pytest.mark.skipif(not shutil.which("redis-server"), reason="no redis-server"),
-        ],
-    ),
-]
+from tests.servers import WORLDS
 
 
 @pytest.mark.parametrize("world", WORLDS)

@@ -1,7 +1,5 @@
 """The space-time diagram, the handshake's picture and the stale-read meter."""
 
-import shutil
-
 import pytest
 
 from redislab import ReplicationLab
@@ -13,18 +11,7 @@ from redislab.views.staleness import StaleReadMeter
 from redislab.views.states import handshake, walk_handshake
 from redislab.worlds.base import Event
 from redislab.worlds.sim.journal import Message
-
-WORLDS = [
-    "sim",
-    "live",
-    pytest.param(
-        "redis",
-        marks=[
-            pytest.mark.redis,
-            pytest.mark.skipif(not shutil.which("redis-server"), reason="no redis-server"),
-        ],
-    ),
-]
+from tests.servers import WORLDS
 
 EDGES = {
     (step.value, answer.value, target.value)

@@ -1,7 +1,5 @@
 """The views of a master and its replicas: the same in every world, live and as a replay."""
 
-import shutil
-
 import pytest
 
 from redislab import ReplicationLab
@@ -9,18 +7,7 @@ from redislab.labs.replication import Follower, ReplicationSnapshot
 from redislab.labs.snapshot import NodeSnapshot
 from redislab.views.fallback import fallback_html
 from redislab.views.replication import node_states, ring_state
-
-WORLDS = [
-    "sim",
-    "live",
-    pytest.param(
-        "redis",
-        marks=[
-            pytest.mark.redis,
-            pytest.mark.skipif(not shutil.which("redis-server"), reason="no redis-server"),
-        ],
-    ),
-]
+from tests.servers import WORLDS
 
 
 def node(frame, name):
