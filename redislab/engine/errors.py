@@ -19,7 +19,6 @@ NOT_FLOAT = "ERR value is not a valid float"
 NO_SUCH_KEY = "ERR no such key"
 OUT_OF_RANGE = "ERR index out of range"
 WOULD_OVERFLOW = "ERR increment or decrement would overflow"
-BAD_NUMBER_OF_KEYS = "ERR numkeys should be greater than 0"
 
 
 def shown(word: bytes) -> str:

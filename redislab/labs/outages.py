@@ -18,7 +18,6 @@ from redislab.labs.replication import ReplicationLab
 from redislab.worlds.base import NodeHandle
 
 Verdict = Literal["not noticed", "partial", "full"]
-VERDICTS: tuple[Verdict, ...] = ("not noticed", "partial", "full")
 
 _LOOK_SECONDS = 0.25
 _REPAIR_SECONDS_MAX = 180.0  # a simulated TCP may wait for two minutes before it tries again

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redislab.engine.arguments import parse_float, parse_int
+from redislab.engine.arguments import parse_int
 from redislab.engine.errors import CommandError
 
 
@@ -19,25 +19,9 @@ def long_argument(text: bytes, least: int, most: int) -> int:
     return number
 
 
-def positive_argument(text: bytes) -> int:
-    """An integer that is not negative (`getPositiveLongFromObjectOrReply`)."""
-    try:
-        number = parse_int(text)
-    except CommandError:
-        number = -1
-    if number < 0:
-        raise CommandError("ERR value is out of range, must be positive")
-    return number
-
-
 def timeout_seconds(text: bytes) -> float:
     """A timeout given in milliseconds, as seconds from now."""
     number = parse_int(text, "ERR timeout is not an integer or out of range")
     if number < 0:
         raise CommandError("ERR timeout is negative")
     return number / 1000
-
-
-def float_seconds(text: bytes) -> float:
-    """A number of seconds with a fraction."""
-    return parse_float(text)

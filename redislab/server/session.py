@@ -2,8 +2,10 @@
 
 This file is the hot path. A chunk from the socket is parsed as a whole, its commands are run one
 after the other, and their replies leave in one write: that is what makes pipelining pay, and a
-request costs two system calls at most. A client in no special state (`Client.plain`, on a node that
-is `Node.plain`) skips the questions that `dispatch` asks; every other request goes there.
+request costs two system calls at most. For a client in no special state (`Client.plain`, on a node
+that is `Node.plain`) commands on data (`Node.quick_commands`) skip the questions that `dispatch`
+asks; they cannot change that state, so nothing is asked between them either. Every other request
+goes there.
 
 Follows `readQueryFromClient` and `processInputBuffer` in `src/networking.c` of Redis 7.0.
 """

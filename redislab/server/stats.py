@@ -142,10 +142,6 @@ class Stats:
         """What a node takes without data and clients."""
         return STARTUP_BYTES
 
-    def script_count(self) -> int:
-        """How many scripts are cached."""
-        return len(self.node.scripts.cache)
-
     def forget_dataset(self) -> None:
         """Estimate anew at the next question."""
         self._memory.forget()

@@ -86,20 +86,6 @@ class ReplyParser:
         return replies
 
 
-def parse_replies(data: bytes) -> list[Reply]:
-    """The replies in a whole number of them.
-
-    Raises:
-        ValueError: the bytes are no RESP, or end in the middle of a reply.
-    """
-    parser = ReplyParser()
-    replies = parser.feed(data)
-    if parser.buffered:
-        message = "the bytes end in the middle of a reply"
-        raise ValueError(message)
-    return replies
-
-
 def _parse(buffer: bytearray, position: int) -> tuple[Reply, int] | None:
     """The reply at a position and where the next begins, or None if it is not all there."""
     end = buffer.find(b"\r\n", position)

@@ -52,10 +52,7 @@ class Opcode(IntEnum):
 
 
 TYPES = frozenset(Type)
-LISTS = frozenset({Type.LIST, Type.LIST_ZIPLIST, Type.LIST_QUICKLIST, Type.LIST_QUICKLIST_2})
 SETS = frozenset({Type.SET, Type.SET_INTSET})
-HASHES = frozenset({Type.HASH, Type.HASH_ZIPMAP, Type.HASH_ZIPLIST, Type.HASH_LISTPACK})
-SORTED_SETS = frozenset({Type.ZSET, Type.ZSET_2, Type.ZSET_ZIPLIST, Type.ZSET_LISTPACK})
 STREAMS = frozenset({Type.STREAM_LISTPACKS, Type.STREAM_LISTPACKS_2})
 MODULES = frozenset({Type.MODULE, Type.MODULE_2})
 
