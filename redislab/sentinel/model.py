@@ -60,16 +60,18 @@ class Reconf(Enum):
     DONE = "reconf_done"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Link:
     """What is known of the connections to one process.
 
     Those who watch several masters meet one and the same other Sentinel for each of them, and share
-    one `Link` to it.
+    one `Link` to it. A connection is there from the moment at which it is begun: what is said on it
+    before TCP has connected is kept, and counts as pending.
 
     Attributes:
-        is_connected: the connection for commands stands (TCP has connected).
-        is_subscribed: the one for Pub/Sub stands; Sentinels have none.
+        is_disconnected: one of the connections that it should have is not there.
+        has_commands: the connection for commands is there.
+        has_pubsub: the one for Pub/Sub is; Sentinels have none.
         pending: commands sent and not answered yet.
         commands_since: when the connection for commands was begun.
         pubsub_since: when the one for Pub/Sub was begun.
@@ -82,8 +84,9 @@ class Link:
         owners: how many instances share it.
     """
 
-    is_connected: bool = False
-    is_subscribed: bool = False
+    is_disconnected: bool = True
+    has_commands: bool = False
+    has_pubsub: bool = False
     pending: int = 0
     commands_since: int = 0
     pubsub_since: int = 0
@@ -256,6 +259,7 @@ class SentinelState:
         deny_scripts_reconfig: SENTINEL SET may not change scripts.
         auth_user, auth_pass: how to log in to other Sentinels.
         resolve_hostnames, announce_hostnames: names of hosts in the place of addresses.
+        resolved: the IP address of a host's name, as it was last looked up.
         crash_after_election, crash_after_promotion: what SENTINEL SIMULATE-FAILURE asked for.
     """
 
@@ -273,5 +277,6 @@ class SentinelState:
     auth_pass: str = ""
     resolve_hostnames: bool = False
     announce_hostnames: bool = False
+    resolved: dict[str, str] = field(default_factory=dict)
     crash_after_election: bool = False
     crash_after_promotion: bool = False

@@ -1,0 +1,70 @@
+"""Addresses: IP addresses, and names of hosts where a Sentinel is told to take them.
+
+A name is looked up when a connection is begun, and what was found is kept in the state, so that
+nothing here waits. Follows `createSentinelAddr`, `sentinelAddrOrHostnameEqual` and
+`announceSentinelAddr` in `src/sentinel.c` of Redis 7.0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from functools import lru_cache
+
+from redislab.sentinel.model import Address, SentinelState
+
+PORT_MAX = 65535
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?")
+
+
+@lru_cache(maxsize=4096)
+def is_ip(host: str) -> bool:
+    """Whether a host is given by its IP address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return "%" not in host
+
+
+def is_usable(state: SentinelState, host: str) -> bool:
+    """Whether a host can be told from this: an IP address, or a name where names are taken."""
+    return is_ip(host) or (state.resolve_hostnames and _HOST_NAME.fullmatch(host) is not None)
+
+
+def ip_of(state: SentinelState, host: str) -> str:
+    """A host's IP address; empty while it is not known."""
+    return host if is_ip(host) else state.resolved.get(host, "")
+
+
+def shown(state: SentinelState, address: Address) -> str:
+    """The host of an address, as others are told of it."""
+    if state.announce_hostnames:
+        return address.host
+    return ip_of(state, address.host) or address.host
+
+
+def is_host(state: SentinelState, address: Address, host: str) -> bool:
+    """Whether an address is one of this host."""
+    if address.host.lower() == host.lower():
+        return True
+    ip = ip_of(state, host)
+    return bool(ip) and ip == ip_of(state, address.host)
+
+
+def is_same(state: SentinelState, one: Address, other: Address) -> bool:
+    """Whether two addresses lead to the same process."""
+    return one.port == other.port and is_host(state, one, other.host)
+
+
+async def look_up(loop: asyncio.AbstractEventLoop, state: SentinelState, host: str) -> None:
+    """Find out a host's IP address; it stays what it was if that fails.
+
+    Raises:
+        OSError: there is no such host.
+    """
+    if not is_ip(host):
+        found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        state.resolved[host] = str(found[0][4][0])
