@@ -120,6 +120,23 @@ class Config(Settings):
         Reader(config).read(text)
         return config
 
+    @classmethod
+    def from_text(cls, text: bytes, *, file: str = "", directory: str = "") -> Self:
+        """Read the lines of a configuration file.
+
+        Args:
+            text: its content.
+            file: where it is, to be rewritten.
+            directory: what relative paths are relative to, by default the working directory.
+
+        Raises:
+            ConfigError: one of them cannot be read; it says what to print.
+        """
+        config = cls(directory=directory)
+        config.file = config.absolute(file) if file else ""
+        Reader(config).read(text)
+        return config
+
     # -- values ----------------------------------------------------------------------------------
 
     def value(self, name: str) -> object:

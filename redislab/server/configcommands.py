@@ -76,7 +76,7 @@ def config_rewrite(c: Client, args: list[bytes]) -> bytes:
     if not node.config.file:
         raise CommandError("ERR The server is running without a config file")
     try:
-        rewrite_file(node.config, node.user_lines())
+        rewrite_file(node.config, node.user_lines(), node.environment.disk)
     except OSError as failure:
         line = f"CONFIG REWRITE failed: {failure.strerror}"
         node.log.warning(line)

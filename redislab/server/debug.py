@@ -151,7 +151,7 @@ def _pause_cron(c: Client, args: list[bytes]) -> Reply:
 def _config_rewrite(c: Client, args: list[bytes]) -> Reply:
     node = c.node
     try:
-        rewrite_file(node.config, node.user_lines(), everything=True)
+        rewrite_file(node.config, node.user_lines(), node.environment.disk, everything=True)
     except OSError as failure:
         message = f"ERR CONFIG-REWRITE-FORCE-ALL failed: {failure.strerror}"
         raise CommandError(message) from None

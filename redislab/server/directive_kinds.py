@@ -488,6 +488,9 @@ class Directory(Kind):
     def _parse(self, words: list[bytes], current: object, *, first: bool | None) -> str:
         if not words[0]:
             raise RefusedError(os.strerror(errno.ENOENT))
+        if to_text(words[0]) == current:
+            # Where the node is already: it may be on no disk of this machine.
+            return str(current)
         path = Path(str(current), to_text(words[0]))
         try:
             path = path.resolve(strict=True)

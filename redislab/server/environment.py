@@ -5,7 +5,8 @@ time and in real time. `Environment` is the whole of that seam beside asyncio.
 
 A `Disk` is as much of a file system as Redis's persistence uses. What does not wait for the medium
 in a real kernel does not wait here either: a write goes to the page cache. What does wait, fsync,
-is awaited, so that a loop never stands still for a disk. Paths are absolute, with slashes, in a
+is awaited, so that a loop never stands still for a disk; only a configuration file is rewritten
+with the process standing still for it, as Redis does. Paths are absolute, with slashes, in a
 `str`. Every call raises the OSError that the kernel would.
 """
 
@@ -85,6 +86,18 @@ class Disk(Protocol):
 
     async def sync_directory(self, path: str) -> None:
         """Make the names in a directory, as they are now, survive a power failure (fsync)."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file."""
+        ...
+
+    def overwrite(self, path: str, data: bytes) -> None:
+        """Put a file in the place of what has its name, in one step, and stand still for that.
+
+        Who looks finds the old file or the new one, and the new one survives a power failure. If
+        it fails, the old one is there as it was.
+        """
         ...
 
 

@@ -5,16 +5,18 @@ is what `redis_fsync` of `config.h` makes of it on each system.
 """
 
 # The kernel's calls, under the kernel's names.
-# ruff: noqa: PTH102, PTH105, PTH108, PTH116, PTH208
+# ruff: noqa: PTH102, PTH105, PTH108, PTH116, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import stat
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from redislab.server.environment import OpenMode
 
@@ -82,6 +84,27 @@ class FileSystem:
         """Wait until the names in a directory are on the medium."""
         self._about_to_write()
         await _sync(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file."""
+        self.check()
+        return Path(path).read_bytes()
+
+    def overwrite(self, path: str, data: bytes) -> None:
+        """Put a file in the place of what has its name, in one step, and wait for the medium."""
+        self._about_to_write()
+        fresh = f"{path}.rewrite"
+        try:
+            with open(os.open(fresh, _FLAGS["create"] | os.O_CLOEXEC, _MODE), "wb") as sink:
+                sink.write(data)
+                sink.flush()
+                _sync_and_close(os.dup(sink.fileno()))
+            os.replace(fresh, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(fresh)
+            raise
+        _sync_and_close(os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC))
 
     def check(self) -> None:
         """Raises OSError for code of a process that is dead."""

@@ -16,6 +16,7 @@ from redislab.server.configrewrite import SIGNATURE, rewrite_file, rewritten
 from redislab.server.configvalues import Settings
 from redislab.server.directive_kinds import format_memory, parse_memory
 from redislab.server.directives import ALL, DIRECTIVES
+from redislab.server.files import FileSystem
 
 DEFAULT_USER = b"default on nopass sanitize-payload ~* &* +@all"
 TYPES = {
@@ -330,10 +331,10 @@ def test_a_rewritten_file_reads_back_as_the_same_settings(tmp_path):
     config = Config.from_args(["redis.conf", "--maxmemory", "5gb"], directory=str(tmp_path))
     change(config, "latency-tracking-info-percentiles", "50 99.5", "save", "1 2 3 4")
     change(config, "masterauth", "é\x01", "maxmemory-clients", "7%", "bind", "127.0.0.1")
-    rewrite_file(config, [DEFAULT_USER])
+    rewrite_file(config, [DEFAULT_USER], FileSystem())
     again = Config.from_args([str(path)], directory=str(tmp_path))
     for directive in ALL:
         assert again.value(directive.name) == config.value(directive.name), directive.name
-    rewrite_file(config, [DEFAULT_USER])
+    rewrite_file(config, [DEFAULT_USER], FileSystem())
     assert path.read_bytes().count(SIGNATURE) == 1
     assert [entry.name for entry in tmp_path.iterdir()] == ["redis.conf"]
