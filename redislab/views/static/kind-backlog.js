@@ -1,7 +1,8 @@
 // The replication backlog as the ring that it is: a piece of memory of fixed size, written around and
 // around. Each byte of the stream has its place, its offset modulo the size. Everyone's place is marked:
-// where the master writes next, and the next byte that each replica needs. What has been overwritten
-// is gone, and a replica that needs it must be sent everything.
+// where the master writes next, and the next byte that each replica needs; an arc inside the ring spans
+// what a replica lacks. What has been overwritten is gone, and a replica that needs it must be sent
+// everything.
 //
 // state: {master, active, size, first, length, offset, replicas: [{name, offset, connected, cut,
 // room}]}; all in bytes. `first` is the oldest byte kept, `length` how many are, `room` how many more
@@ -54,6 +55,17 @@ export default function create({ svg, html, format }) {
         transform: `translate(${wx},${wy}) rotate(${((write + TURN / 4) * 360) / TURN})`,
       }),
     ];
+    // What the replica that is furthest behind lacks: it grows until it bites its tail.
+    const last = state.replicas.reduce((one, two) => (one && one.room <= two.room ? one : two), null);
+    if (last && last.offset < state.offset && last.room >= 0) {
+      const inner = radius - thick / 2 - 5;
+      const share = (state.offset - last.offset) / state.size;
+      const style = `fill: none; stroke: var(--rl-${verdict(last)[1]}); stroke-width: 4`;
+      const end = angle(last.offset + 1) + Math.min(share, 0.9999) * TURN;
+      parts.push(svg("path", {
+        d: `M${point(angle(last.offset + 1), inner)}A${inner},${inner} 0 ${share > 0.5 ? 1 : 0} 1 ${point(end, inner)}`, style,
+      }));
+    }
     // Replicas at nearly the same place share a label.
     const groups = [];
     for (const place of state.replicas) {
@@ -64,7 +76,7 @@ export default function create({ svg, html, format }) {
     }
     for (const { turn, names, tone, lost } of groups) {
       const [dx, dy] = at(turn, radius);
-      const [tx, ty] = at(turn, radius - thick / 2 - 16);
+      const [tx, ty] = at(turn, radius - thick / 2 - 20);
       const anchor = Math.cos(turn) > 0.35 ? "end" : Math.cos(turn) < -0.35 ? "start" : "middle";
       parts.push(
         lost
@@ -97,11 +109,12 @@ export default function create({ svg, html, format }) {
     for (const place of state.replicas) {
       const [word, tone] = verdict(place);
       const room = Math.max(place.room, 0) / state.size;
+      const lacks = state.offset - place.offset;
       parts.push(
         svg("circle", { cx: x + 5, cy: line - 4, r: 4, style: `fill: var(--rl-${tone})` }),
         svg("text", { x: x + 16, y: line, style: "font-weight: 600" }, place.name),
         svg("text", { x: x + width, y: line, "text-anchor": "end", style: `fill: var(--rl-${tone})` }, word),
-        svg("text", { x: x + 16, y: line + 17, class: "rl-small" }, `needs byte ${exact(place.offset + 1)}`),
+        svg("text", { x: x + 16, y: line + 17, class: "rl-small" }, `needs byte ${exact(place.offset + 1)}${lacks > 0 && place.room >= 0 ? ` · lacks ${format.bytes(lacks)}` : ""}`),
         svg("text", { x: x + width, y: line + 17, "text-anchor": "end", class: "rl-small" },
           place.room < 0 ? `${exact(-place.room)} bytes too late` : `room: ${format.bytes(place.room)}`),
         svg("rect", { x: x + 16, y: line + 23, width: width - 16, height: 6, rx: 3, style: "fill: var(--rl-panel); stroke: var(--rl-line)" }),

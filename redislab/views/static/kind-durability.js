@@ -69,7 +69,7 @@ export default function create({ svg, html, format, ticks }) {
         for (const event of events.filter((one) => one.time <= now.time && one.time >= zero && one.kind !== "start")) {
           parts.push(
             svg("path", { d: `M${px(event.time)},${top - 4}V${top + height}`, style: "stroke: var(--rl-red); stroke-width: 1.5" }),
-            svg("text", { x: px(event.time) - 4, y: top + 6, "text-anchor": "end", class: "rl-small", style: "fill: var(--rl-red)" }, event.kind === "crash" ? "power failure" : event.kind),
+            svg("text", { x: px(event.time) + 4, y: top - 8, "text-anchor": "end", class: "rl-small", style: "fill: var(--rl-red)" }, event.kind === "crash" ? "power failure" : event.kind),
           );
         }
         for (const [name, , tone] of PLACES) {
@@ -81,13 +81,17 @@ export default function create({ svg, html, format, ticks }) {
           parts.push(svg("path", { class: "rl-curve", d, style: `stroke: var(--rl-${tone})` }));
           parts.push(svg("circle", { cx: px(now.time), cy: py(now.state[name]), r: 3.5, style: `fill: var(--rl-${tone})` }));
         }
-        parts.push(svg("text", { x: left, y: top + height + 15, class: "rl-small" }, "the latest write in each place, over time"));
+        parts.push(
+          svg("text", { x: 0, y: top - 8, class: "rl-small" }, "number of the latest write in each place"),
+          svg("text", { x: left, y: top + height + 15, class: "rl-small" }, format.seconds(zero)),
+          svg("text", { x: right, y: top + height + 15, "text-anchor": "end", class: "rl-small" }, format.seconds(zero + span)),
+        );
         return parts;
       }
 
       function draw({ state }, index) {
         most = Math.max(...frames.map((frame) => frame.state.acknowledged), 1);
-        const height = 24 + 3 * 44 + 34 + 110 + 22;
+        const height = 24 + 3 * 44 + 42 + 110 + 22;
         picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
         picture.setAttribute("width", width);
         picture.setAttribute("height", height);
@@ -96,7 +100,7 @@ export default function create({ svg, html, format, ticks }) {
           ? svg("text", { x: 0, y: 24 + 3 * 44 - 8, style: `font-weight: 600; fill: var(--rl-${state.lost ? "red" : "teal"})` },
             state.lost ? `lost: ${exact(state.lost)} acknowledged writes` : "nothing is lost")
           : null;
-        picture.replaceChildren(...[...bars(state, 20, width), verdict, ...chart(index, 24 + 3 * 44 + 26)].filter(Boolean));
+        picture.replaceChildren(...[...bars(state, 20, width), verdict, ...chart(index, 24 + 3 * 44 + 34)].filter(Boolean));
       }
 
       return {

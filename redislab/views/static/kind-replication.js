@@ -184,6 +184,12 @@ export default function create({ svg, html, format, ticks }) {
     ].filter(Boolean);
   }
 
+  // The time under the strips: where they begin and where they end.
+  function clock(y, width, { zero, span }) {
+    const at = (x, anchor, time) => svg("text", { x, y, "text-anchor": anchor, class: "rl-small" }, format.seconds(time));
+    return [at(8, "start", zero), at(width - 76, "end", zero + span)];
+  }
+
   return {
     player: true,
     events: true,
@@ -207,7 +213,8 @@ export default function create({ svg, html, format, ticks }) {
           frames, upto: index, events, zero, span: frames.at(-1).time - zero || 1, top: Math.ceil(most / step) * step,
         };
         const below = height + 34;
-        const whole = below + replicas.length * 58 - 18;
+        const under = below + replicas.length * 58; // where the time is written
+        const whole = replicas.length ? under + 2 : height + 2;
         picture.setAttribute("viewBox", `0 0 ${width} ${whole}`);
         picture.setAttribute("width", width);
         picture.setAttribute("height", whole);
@@ -216,6 +223,7 @@ export default function create({ svg, html, format, ticks }) {
           ...links.map((node) => line(node, state, places.get(node.follows), places.get(node.name), pick, listed)),
           ...nodes.map((node) => box(node, places.get(node.name), state, pick, listed)),
           ...replicas.flatMap((name, at) => strip(name, below + at * 58, width, scale)),
+          ...(replicas.length ? clock(under - 8, width, scale) : []),
         );
       }
 

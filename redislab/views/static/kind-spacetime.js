@@ -69,13 +69,14 @@ export default function create({ svg, html, format }) {
       let { frames, meta } = recording;
       let width = 640;
       let line = timeline(frames);
+      let opened = false;
       const heads = html("div", { class: "rl-hosts", "aria-hidden": "true" });
       const picture = svg("svg", { role: "img" });
       const scroll = html("div", { class: "rl-timeline", tabindex: "0", role: "group", "aria-label": "Diagram, scrolls" }, heads, picture);
       const note = html("p", { class: "rl-explain", "aria-live": "polite" });
       stage.append(scroll, note);
 
-      const left = () => (width >= 480 ? 78 : 62);
+      const left = () => (width >= 480 ? 78 : 70);
       const xOf = (host) => {
         const at = Math.max(meta.hosts.indexOf(host), 0);
         const room = width - left() - 16;
@@ -109,6 +110,7 @@ export default function create({ svg, html, format }) {
         return parts;
       }
 
+      // A drawing and its words, which are laid over all drawings: a later arrow crosses out no earlier word.
       function arrow({ state }, at, current) {
         const y1 = line.sent.get(at);
         const tone = color(state.tone);
@@ -117,17 +119,20 @@ export default function create({ svg, html, format }) {
           const x = state.source ? xOf(state.source) : left();
           const right = !state.source || x < width * 0.7;
           const room = right ? width - x - 20 : x - left() - 20;
-          return svg(
+          const sign = svg(
             "g", go,
             state.source ? svg("path", { d: `M${x},${y1 - 6}l6,6l-6,6l-6,-6z`, style: "fill: var(--rl-red)" })
               : svg("path", { d: `M${left()},${y1}H${width - 8}`, "stroke-dasharray": "3 4", style: "stroke: var(--rl-red); stroke-width: 1" }),
-            svg("text", {
-              x: state.source ? x + (right ? 10 : -10) : left() + 2, y: state.source ? y1 + 4 : y1 - 4,
-              "text-anchor": right ? "start" : "end", class: "rl-halo",
-              style: `fill: var(--rl-red); font-size: 11px; ${current ? "font-weight: 600" : ""}`,
-            }, fit(state.text, room)),
             svg("title", {}, sentence({ state })),
           );
+          return [
+            sign,
+            svg("text", {
+              ...go, x: state.source ? x + (right ? 10 : -10) : left() + 2, y: state.source ? y1 + 4 : y1 - 4,
+              "text-anchor": right ? "start" : "end", class: "rl-halo rl-pick",
+              style: `fill: var(--rl-red); font-size: 11px; ${current ? "font-weight: 600" : ""}`,
+            }, fit(state.text, room)),
+          ];
         }
         const [x1, whole] = [xOf(state.source), xOf(state.target)];
         const there = state.delivered !== null;
@@ -135,7 +140,7 @@ export default function create({ svg, html, format }) {
         const y2 = there ? line.arrived.get(at) : y1 + STEP * 0.6;
         const turn = Math.atan2(y2 - y1, x2 - x1);
         const head = (by) => `${x2 - 9 * Math.cos(turn + by)},${y2 - 9 * Math.sin(turn + by)}`;
-        return svg(
+        const drawing = svg(
           "g", go,
           svg("path", { d: `M${x1},${y1}L${x2},${y2}`, style: "stroke: transparent; stroke-width: 14" }),
           svg("path", {
@@ -144,13 +149,16 @@ export default function create({ svg, html, format }) {
           }),
           there ? svg("path", { d: `M${head(0.4)}L${x2},${y2}L${head(-0.4)}z`, style: `fill: ${tone}` })
             : svg("path", { d: `M${x2 - 5},${y2 - 5}l10,10M${x2 + 5},${y2 - 5}l-10,10`, style: "stroke: var(--rl-red); stroke-width: 2" }),
-          // The words begin where the message does: no two messages leave at the same height.
-          svg("text", {
-            x: x1 + (x2 > x1 ? 7 : -7), y: y1 - 3, "text-anchor": x2 > x1 ? "start" : "end", class: "rl-halo",
-            style: `fill: ${tone}; font-size: 11px; ${current ? "font-weight: 600" : ""}`,
-          }, fit(state.text, x2 > x1 ? width - x1 - 24 : x1 - left() - 4)),
           svg("title", {}, sentence({ state })),
         );
+        // The words begin where the message does: no two messages leave at the same height.
+        return [
+          drawing,
+          svg("text", {
+            ...go, x: x1 + (x2 > x1 ? 7 : -7), y: y1 - 3, "text-anchor": x2 > x1 ? "start" : "end", class: "rl-halo rl-pick",
+            style: `fill: ${tone}; font-size: 11px; ${current ? "font-weight: 600" : ""}`,
+          }, fit(state.text, x2 > x1 ? width - x1 - 24 : x1 - left() - 4)),
+        ];
       }
 
       function fit(text, room) {
@@ -162,6 +170,7 @@ export default function create({ svg, html, format }) {
         width = Math.max(scroll.clientWidth, 260); // less its scroll bar
         const last = Math.max(line.sent.get(index), line.arrived.get(index) ?? 0);
         const shown = frames.slice(0, index + 1);
+        const arrows = shown.map((one, at) => arrow(one, at, at === index));
         // The clock where something begins, and how much later what follows is.
         const times = [];
         let above = -Infinity;
@@ -191,11 +200,14 @@ export default function create({ svg, html, format }) {
             svg("text", { x: left() - 10, y: y + 4, "text-anchor": "end", class: "rl-small rl-inside", style: "font-style: italic" }, `⋮ ${format.seconds(passed)}`),
           ]),
           ...times,
-          ...shown.map((one, at) => arrow(one, at, at === index)),
+          ...arrows.map(([drawing]) => drawing),
+          ...arrows.map(([, words]) => words),
         );
         note.textContent = sentence(frame);
         const y = line.sent.get(index);
-        if (y < scroll.scrollTop + 30 || y > scroll.scrollTop + scroll.clientHeight - 70) {
+        // What opens at its end still begins with its beginning in view.
+        if (!opened) opened = true;
+        else if (y < scroll.scrollTop + 30 || y > scroll.scrollTop + scroll.clientHeight - 70) {
           scroll.scrollTop = y - scroll.clientHeight / 2;
         }
       }

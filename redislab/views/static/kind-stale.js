@@ -1,5 +1,5 @@
 // The stale-read meter. On the left the share of reads that were out of date in this run so far, with a
-// mark where the law says it should be; below it the latest reads, one dot each. On the right the share
+// mark where the law says it should be; below it the latest reads, one mark each. On the right the share
 // over time, with the lag that was set.
 //
 // meta: {replica}. state: {lag, rate, expected, share, total, reads, stale, age, oldest, recent}; lag and
@@ -27,18 +27,27 @@ export default function create({ svg, html, format }) {
       svg("path", { d: `M${at(state.expected, radius - 14)}L${at(state.expected, radius + 14)}`, style: "stroke: var(--rl-ink); stroke-width: 2" }),
       svg("text", { x: cx, y: cy - 16, "text-anchor": "middle", class: "rl-big" }, percent(state.total)),
       svg("text", { x: cx, y: cy + 2, "text-anchor": "middle", class: "rl-small rl-inside" }, `stale · ${percent(state.expected)} expected`),
-      svg("text", { x: cx - radius, y: cy + 14, "text-anchor": "middle", class: "rl-small" }, "0"),
+      svg("text", { x: cx - radius, y: cy + 14, "text-anchor": "middle", class: "rl-small" }, "0 %"),
       svg("text", { x: cx + radius, y: cy + 14, "text-anchor": "middle", class: "rl-small" }, "100 %"),
     ].filter(Boolean);
+  }
+
+  // A stale read is a tall mark and a fresh one a short one: color alone would not tell all readers.
+  function mark(isStale, x, y) {
+    const height = isStale ? 9 : 4;
+    return svg("rect", {
+      x, y: y + 9 - height, width: 5, height, rx: 1.5, style: `fill: var(--rl-${isStale ? "amber" : "teal"})`,
+    });
   }
 
   function dots(recent, x, y, width) {
     const many = Math.min(recent.length, 2 * Math.floor(width / 7));
     const row = Math.ceil(many / 2);
-    return [...recent.slice(-many)].map((one, at) => svg("rect", {
-      x: x + (at % row) * 7, y: y + (at < row ? 0 : 9), width: 5, height: 7, rx: 1.5,
-      style: `fill: var(--rl-${one === "1" ? "amber" : "teal"})`,
-    }));
+    const word = (at, text) => svg("text", { x: x + at, y: y + 37, class: "rl-small" }, text);
+    return [
+      ...[...recent.slice(-many)].map((one, at) => mark(one === "1", x + (at % row) * 7, y + (at < row ? 0 : 12))),
+      word(0, "the latest reads:"), mark(true, x + 94, y + 28), word(103, "stale"), mark(false, x + 138, y + 28), word(147, "fresh"),
+    ];
   }
 
   return {
@@ -80,7 +89,7 @@ export default function create({ svg, html, format }) {
           svg("path", { class: "rl-curve", d: curve("expected"), "stroke-dasharray": "4 4", style: "stroke: var(--rl-muted)" }),
           svg("path", { class: "rl-curve", d: curve("share"), style: "stroke: var(--rl-amber)" }),
           svg("circle", { cx: px(now.time), cy: py(now.state.share), r: 3, style: "fill: var(--rl-amber)" }),
-          svg("text", { x: left, y: y + height + 16, class: "rl-small" }, "share of stale reads, by lag; dashed: expected"),
+          svg("text", { x: left, y: y + height + 16, class: "rl-small" }, "stale reads at each lag; dashed: expected"),
         );
         return parts;
       }
@@ -93,11 +102,11 @@ export default function create({ svg, html, format }) {
         const top = radius + 16;
         const facts = [
           ["lag", format.seconds(state.lag)],
-          ["reads, stale", `${state.reads.toLocaleString("en-US")}, ${state.stale.toLocaleString("en-US")}`],
+          ["stale reads", `${state.stale.toLocaleString("en-US")} of ${state.reads.toLocaleString("en-US")}`],
           ["out of date for (median)", state.stale ? format.seconds(state.age) : "–"],
         ];
         const below = top + 34;
-        const height = wide ? below + 100 : below + 100 + 170;
+        const height = wide ? below + 122 : below + 122 + 170;
         picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
         picture.setAttribute("width", width);
         picture.setAttribute("height", height);
@@ -106,11 +115,11 @@ export default function create({ svg, html, format }) {
           ...gauge(state, cx, top, radius),
           ...dots(state.recent, 8, below, leftWidth - 16),
           ...facts.flatMap(([name, value], at) => [
-            svg("text", { x: 8, y: below + 42 + at * 18 }, name),
-            svg("text", { x: leftWidth - 8, y: below + 42 + at * 18, "text-anchor": "end", style: "font-weight: 600" }, value),
+            svg("text", { x: 8, y: below + 64 + at * 18 }, name),
+            svg("text", { x: leftWidth - 8, y: below + 64 + at * 18, "text-anchor": "end", style: "font-weight: 600" }, value),
           ]),
           ...(wide ? chart(index, leftWidth + 16, 26, width - leftWidth - 16, height - 66)
-            : chart(index, 0, below + 122, width, 110)),
+            : chart(index, 0, below + 144, width, 110)),
         );
       }
 

@@ -5,7 +5,7 @@
 // meta: {states: [name], edges: [[state, answer, next]], says: {state: words}}. state, one step of a
 // run: {time, state, before, answer, detail}; an empty `state` is no run.
 
-const BOX = { height: 42, gap: 30 };
+const GAP = 30; // px between two states
 
 export default function create({ svg, html, format }) {
   function sentence({ state }) {
@@ -48,10 +48,11 @@ export default function create({ svg, html, format }) {
       function draw(frame, index) {
         const { states, edges, says } = meta;
         const wide = width >= 520;
-        const boxWidth = wide ? 236 : Math.min(178, width - 160);
-        const x = wide ? 210 : 94;
+        const boxWidth = wide ? 236 : Math.min(158, width - 156);
+        const boxHeight = wide ? 42 : 56; // narrow: what is sent may take two lines
+        const x = wide ? 210 : 98;
         const right = Math.min(width - 8, x + boxWidth + (wide ? 134 : 66)); // the first rail ahead
-        const top = (name) => states.indexOf(name) * (BOX.height + BOX.gap) + 4;
+        const top = (name) => states.indexOf(name) * (boxHeight + GAP) + 4;
         const at = (name) => states.indexOf(name);
         const walked = new Set(frames.slice(0, index + 1).map(({ state }) => `${state.before}/${state.answer}`));
         const visited = new Set(frames.slice(0, index + 1).map(({ state }) => state.state));
@@ -66,7 +67,7 @@ export default function create({ svg, html, format }) {
           const next = states[place + 1];
           const group = edges.filter(([state, , target]) => state === name && target === next);
           if (!group.length) return;
-          const [cx, y1, y2] = [x + boxWidth / 2, top(name) + BOX.height, top(next)];
+          const [cx, y1, y2] = [x + boxWidth / 2, top(name) + boxHeight, top(next)];
           parts.push(
             svg("path", { d: `M${cx},${y1}V${y2 - 6}`, style: `stroke: ${tone(group)}; stroke-width: ${thick(group)}` }),
             head(cx, y2 - 1, 90, tone(group)),
@@ -83,17 +84,17 @@ export default function create({ svg, html, format }) {
             const group = others.filter(([state, , to]) => to === target && (at(to) < at(state)) === back);
             const side = back ? x : x + boxWidth;
             const rail = back ? 10 + number * 12 : right - number * 12;
-            const end = top(target) + BOX.height / 2;
+            const end = top(target) + boxHeight / 2;
             const sources = [...new Set(group.map(([state]) => state))];
             const far = sources.reduce((one, two) => (Math.abs(at(two) - at(target)) > Math.abs(at(one) - at(target)) ? two : one));
             parts.push(
-              svg("path", { d: `M${rail},${top(far) + BOX.height / 2}V${end}H${side + (back ? -7 : 7)}`, style: `fill: none; stroke: ${tone(group)}; stroke-width: ${thick(group)}` }),
+              svg("path", { d: `M${rail},${top(far) + boxHeight / 2}V${end}H${side + (back ? -7 : 7)}`, style: `fill: none; stroke: ${tone(group)}; stroke-width: ${thick(group)}` }),
               head(side + (back ? -1 : 1), end, back ? 0 : 180, tone(group)),
             );
             for (const source of sources) {
               const mine = group.filter(([state]) => state === source);
-              const y = top(source) + BOX.height / 2;
-              const text = lines(mine.map(([, answer]) => answer).join(", or "), Math.abs(side - rail) - 8, 3);
+              const y = top(source) + boxHeight / 2;
+              const text = lines(mine.map(([, answer]) => answer).join(", or "), Math.abs(side - rail) - 8, 4);
               parts.push(
                 svg("path", { d: `M${side},${y}H${rail}`, style: `stroke: ${tone(mine)}; stroke-width: ${thick(mine)}` }),
                 ...label(text.slice(0, 1), back ? side - 6 : side + 6, y - 4, back ? "end" : "start", tone(mine)),
@@ -109,16 +110,17 @@ export default function create({ svg, html, format }) {
           const color = current ? "blue" : visited.has(name) ? "teal" : "line";
           parts.push(
             svg("rect", {
-              x, y, width: boxWidth, height: BOX.height, rx: 8,
+              x, y, width: boxWidth, height: boxHeight, rx: 8,
               style: `fill: ${current ? "color-mix(in srgb, var(--rl-blue) 14%, var(--rl-panel))" : "var(--rl-panel)"}; stroke: var(--rl-${color}); stroke-width: ${current ? 2.5 : 1.5}`,
             }),
-            svg("text", { x: x + boxWidth / 2, y: y + (says[name] ? 17 : 26), "text-anchor": "middle", style: "font-weight: 600" }, name),
-            says[name] ? svg("text", {
-              x: x + boxWidth / 2, y: y + 33, "text-anchor": "middle", class: "rl-small rl-inside", style: `font-family: var(--rl-mono); font-size: ${wide ? 10.5 : 9.5}px`,
-            }, fit(says[name], boxWidth * (wide ? 0.93 : 1))) : null,
+            svg("text", { x: x + boxWidth / 2, y: y + (says[name] ? 17 : boxHeight / 2 + 5), "text-anchor": "middle", style: "font-weight: 600" }, name),
+            ...lines(says[name] ?? "", boxWidth * (wide ? 0.93 : 1), 2).map((text, at) => svg("text", {
+              x: x + boxWidth / 2, y: y + 33 + 13 * at, "text-anchor": "middle", class: "rl-small rl-inside",
+              style: `font-family: var(--rl-mono); font-size: ${wide ? 10.5 : 9.5}px`,
+            }, text)),
           );
         }
-        const height = states.length * (BOX.height + BOX.gap) - BOX.gap + 8;
+        const height = states.length * (boxHeight + GAP) - GAP + 8;
         picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
         picture.setAttribute("width", width);
         picture.setAttribute("height", height);

@@ -72,8 +72,8 @@ const format = {
     return `${significant(scaled)} ${units[unit]}`;
   },
   seconds: (value) =>
-    value !== 0 && Math.abs(value) < 0.001 ? `${significant(value * 1e6)} µs`
-      : value !== 0 && Math.abs(value) < 1 ? `${significant(value * 1e3)} ms`
+    value !== 0 && Math.abs(value) < 0.0009995 ? `${significant(value * 1e6)} µs`
+      : value !== 0 && Math.abs(value) < 0.9995 ? `${significant(value * 1e3)} ms`
         : `${value < 100 ? Number(value.toFixed(2)) : Math.round(value)} s`,
 };
 
