@@ -75,6 +75,8 @@ class SentinelHost(Protocol):
     ) -> int | None:
         """Run a program, without waiting for its end.
 
+        One that cannot be executed ends with the exit code 2.
+
         Args:
             arguments: the program's path, and what it is given.
             ended: is called once, at the end: with the process id, the exit code and the signal

@@ -7,10 +7,13 @@ its links along, and so needs a `Watch`. Follows `createSentinelRedisInstance`,
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from redislab.sentinel import events
 from redislab.sentinel.addresses import PORT_MAX, is_same, is_usable, shown
 from redislab.sentinel.model import (
     Address,
-    Instance,
+    FailoverState,
     Link,
     Master,
     Peer,
@@ -18,6 +21,9 @@ from redislab.sentinel.model import (
     Role,
     SentinelState,
 )
+
+if TYPE_CHECKING:
+    from redislab.sentinel.watch import Watch
 
 
 class InstanceError(Exception):
@@ -120,15 +126,103 @@ def find_master(state: SentinelState, address: Address) -> Master | None:
     return None
 
 
-def master_of(instance: Instance) -> Master:
-    """Whose an instance is; a master is its own."""
-    if isinstance(instance, Replica | Peer):
-        return instance.master
-    assert isinstance(instance, Master)
-    return instance
-
-
 def spread_down_after(master: Master) -> None:
     """What holds for a master holds for its replicas and Sentinels."""
     for instance in (*master.replicas.values(), *master.peers.values()):
         instance.down_after = master.down_after
+
+
+def find_replica(state: SentinelState, master: Master, address: Address) -> Replica | None:
+    """The replica of a master at an address."""
+    return master.replicas.get(replica_name(state, address))
+
+
+def find_peer(
+    state: SentinelState, master: Master, address: Address | None, run_id: str
+) -> Peer | None:
+    """The Sentinel of this id (empty for any) at this address (None for any)."""
+    for peer in master.peers.values():
+        if run_id and peer.run_id != run_id:
+            continue
+        if address is None or is_same(state, peer.address, address):
+            return peer
+    return None
+
+
+def forget_peer(watch: Watch, master: Master, run_id: str) -> bool:
+    """Forget the Sentinel of this id; returns whether it was known."""
+    peer = master.peers.pop(run_id, None)
+    if peer is None:
+        return False
+    watch.links.release(peer)
+    return True
+
+
+def remove_master(watch: Watch, master: Master) -> None:
+    """Watch a master no longer (SENTINEL REMOVE)."""
+    events.about(watch, events.WARNING, "-monitor", master)
+    _forget_all(watch, master, keep_peers=False)
+    watch.links.release(master)
+    del watch.state.masters[master.name]
+    watch.host.flush_config()
+
+
+def reset_master(watch: Watch, master: Master, *, keep_peers: bool = False) -> None:
+    """Forget what was found out about a master; a failover under way is given up.
+
+    The command RESET also tells of it with a `+reset-master`.
+    """
+    now = watch.host.now_ms()
+    _forget_all(watch, master, keep_peers=keep_peers)
+    link = master.link
+    watch.links.close_commands(link)
+    watch.links.close_pubsub(link)
+    master.s_down = master.o_down = master.rebooted = False
+    master.kill_sent = master.is_forced = False
+    master.leader = ""
+    master.state, master.state_since = FailoverState.NONE, 0
+    master.failover_start = 0
+    master.promoted = None
+    master.run_id = ""
+    link.asked = link.available = link.ping_answered = now
+    link.ping_sent = 0
+    master.role_reported, master.role_reported_time = Role.MASTER, now
+
+
+def switch_master(watch: Watch, master: Master, address: Address) -> None:
+    """The master is another one from now on; the one of before is watched as its replica."""
+    state, before = watch.state, master.address
+    replicas = [
+        replica.address
+        for replica in master.replicas.values()
+        if not is_same(state, replica.address, address)
+    ]
+    if not is_same(state, before, address):
+        replicas.append(before)
+    reset_master(watch, master, keep_peers=True)
+    master.address = address
+    master.o_down_since = master.s_down_since = 0
+    for each in replicas:
+        replica = add_replica(state, master, each, watch.host.now_ms())
+        events.about(watch, events.NOTICE, "+slave", replica)
+    watch.host.flush_config()
+
+
+def current_address(master: Master) -> Address:
+    """Where a master is, or will be: a promoted replica counts once it has said that it is one."""
+    if master.promoted is not None and master.state in _PROMOTED:
+        return master.promoted.address
+    return master.address
+
+
+_PROMOTED = frozenset({FailoverState.RECONF_REPLICAS, FailoverState.UPDATE_CONFIG})
+
+
+def _forget_all(watch: Watch, master: Master, *, keep_peers: bool) -> None:
+    for replica in master.replicas.values():
+        watch.links.release(replica)
+    master.replicas.clear()
+    if not keep_peers:
+        for peer in master.peers.values():
+            watch.links.release(peer)
+        master.peers.clear()

@@ -152,6 +152,7 @@ class Replica(Instance):
         conf_changed: when the master that it says it has changed last.
         is_promoted: it was chosen to be the next master.
         reconf, reconf_sent: how far it is on its way to a new master, and when it was sent there.
+        is_given_up: it did not go there in time, and counts as one that has arrived.
     """
 
     master: Master = field(kw_only=True)
@@ -166,6 +167,7 @@ class Replica(Instance):
     is_promoted: bool = False
     reconf: Reconf = Reconf.NONE
     reconf_sent: int = 0
+    is_given_up: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -200,6 +202,7 @@ class Master(Instance):
         failover_timeout: milliseconds; what it bounds is told in `failover.py`.
         auth_user, auth_pass: how to log in to it and its replicas; empty for no password.
         renamed_commands: lower-case name to the name that its servers know it by.
+        spelled: lower-case name to how it was written, for the configuration file.
         notification_script, client_reconfig_script: programs to run at events; empty for none.
         reboot_down_after: `master-reboot-down-after-period`, milliseconds.
         rebooted, rebooted_since: whether it was seen to have restarted and not yet answered.
@@ -222,6 +225,7 @@ class Master(Instance):
     auth_user: str = ""
     auth_pass: str = ""
     renamed_commands: dict[str, str] = field(default_factory=dict)
+    spelled: dict[str, str] = field(default_factory=dict)
     notification_script: str = ""
     client_reconfig_script: str = ""
     reboot_down_after: int = 0
@@ -280,3 +284,11 @@ class SentinelState:
     resolved: dict[str, str] = field(default_factory=dict)
     crash_after_election: bool = False
     crash_after_promotion: bool = False
+
+
+def master_of(instance: Instance) -> Master:
+    """Whose an instance is; a master is its own."""
+    if isinstance(instance, Replica | Peer):
+        return instance.master
+    assert isinstance(instance, Master)
+    return instance
