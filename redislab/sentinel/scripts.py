@@ -48,19 +48,19 @@ class Scripts:
     """The programs of one Sentinel.
 
     Attributes:
-        jobs: those that wait and those that run, the oldest first.
+        queue: those that wait and those that run, the oldest first.
     """
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self.jobs: list[Job] = []
-        self._running = 0
+        self.queue: list[Job] = []
+        self.running = 0
 
     def schedule(self, *arguments: str) -> None:
         """Run a program soon; if there are too many, the oldest that waits is dropped."""
-        self.jobs.append(Job(arguments))
-        if len(self.jobs) > QUEUE_MAX:
-            self.jobs.remove(next(job for job in self.jobs if not job.is_running))
+        self.queue.append(Job(arguments))
+        if len(self.queue) > QUEUE_MAX:
+            self.queue.remove(next(job for job in self.queue if not job.is_running))
 
     def reconfigure_clients(
         self, master: Master, role: str, before: Address, after: Address
@@ -85,13 +85,13 @@ class Scripts:
 
     def run(self, now: int) -> None:
         """Start what may be started, and kill what runs for too long."""
-        for job in list(self.jobs):
-            if self._running >= RUNNING_MAX:
+        for job in list(self.queue):
+            if self.running >= RUNNING_MAX:
                 break
             if not job.is_running and job.since <= now:
                 self._start(job, now)
         runtime_max = self.watch.state.timing.script_max_runtime
-        for job in list(self.jobs):
+        for job in list(self.queue):
             if job.is_running and now - job.since > runtime_max:
                 words = f"{job.arguments[0]} {job.process_id}"
                 events.tell(self.watch, events.WARNING, "-script-timeout", words)
@@ -112,10 +112,10 @@ class Scripts:
             self._try_again(job)
             return
         if process_id is None:
-            self.jobs.remove(job)
+            self.queue.remove(job)
             return
         job.is_running, job.process_id = True, process_id
-        self._running += 1
+        self.running += 1
         events.tell(self.watch, events.DEBUG, "+script-child", str(process_id))
 
     def _ended(self, job: Job, process_id: int, exit_code: int, signal: int) -> None:
@@ -123,7 +123,7 @@ class Scripts:
             return
         words = f"{process_id} {exit_code} {signal}"
         events.tell(self.watch, events.DEBUG, "-script-child", words)
-        self._running -= 1
+        self.running -= 1
         job.is_running, job.process_id = False, 0
         if (signal or exit_code == _TRY_AGAIN) and job.tries < TRIES_MAX:
             self._try_again(job)
@@ -131,7 +131,7 @@ class Scripts:
         if signal or exit_code:
             words = f"{job.arguments[0]} {signal} {exit_code}"
             events.tell(self.watch, events.WARNING, "-script-error", words)
-        self.jobs.remove(job)
+        self.queue.remove(job)
 
     def _try_again(self, job: Job) -> None:
         delay = self.watch.state.timing.script_retry_delay * 2 ** (job.tries - 1)
