@@ -222,9 +222,13 @@ class Lab(ABC):
         """Add one-way latency between two hosts, and up to `jitter` seconds more."""
         self._world.delay(str(a), str(b), seconds, jitter)
 
-    def heal(self) -> None:
-        """Undo every cut and every delay."""
-        self._world.heal()
+    def heal(self, a: Named | None = None, b: Named | None = None) -> None:
+        """Undo every cut and every delay, or those between two hosts, both ways.
+
+        Raises:
+            ValueError: one host is named, and not the other.
+        """
+        self._world.heal(*(None if host is None else str(host) for host in (a, b)))
 
     # -- what can be seen ------------------------------------------------------------------------
 
@@ -383,12 +387,18 @@ class Lab(ABC):
         if self._world.state(name) != "running":
             return None
         client = self._observer(name)
-        try:
-            info: Mapping[str, Any] = client.info()
-        except redis.RedisError:
-            client.connection_pool.disconnect()
-            return None
-        return info
+        # A connection may still be of the node's earlier run: then a second one tells.
+        for _ in range(2):
+            try:
+                info: Mapping[str, Any] = client.info()
+            except redis.ConnectionError:
+                client.connection_pool.disconnect()
+            except redis.RedisError:
+                client.connection_pool.disconnect()
+                return None
+            else:
+                return info
+        return None
 
     def _observer(self, name: str) -> redis.Redis:
         """A client of a node on a host of its own, that no fault of a scenario touches."""

@@ -308,11 +308,16 @@ class ReplicationLab(Lab):
         super().delay(a, b, seconds, jitter)
         self._delays[str(a), str(b)] = seconds
 
-    def heal(self) -> None:
-        """Undo every cut and every delay."""
-        super().heal()
-        self._cuts.clear()
-        self._delays.clear()
+    def heal(self, a: Named | None = None, b: Named | None = None) -> None:
+        """Undo every cut and every delay, or those between two hosts, both ways."""
+        super().heal(a, b)
+        ends = {str(a), str(b)}
+        self._cuts = {pair: None for pair in self._cuts if a is not None and set(pair) != ends}
+        self._delays = {
+            pair: seconds
+            for pair, seconds in self._delays.items()
+            if a is not None and set(pair) != ends
+        }
 
     def repair(self, timeout: float = _SYNC_SECONDS) -> None:
         """Heal every link, start or wake every node, and wait until the replicas follow.

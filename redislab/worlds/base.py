@@ -52,14 +52,16 @@ class NodeSpec:
 
     Attributes:
         name: the name of its host, such as "redis-6379"; made from the port when empty.
-        config: directives of redis.conf by name; a port of "0" or none means a free one.
-        program: which program it is; this release knows "redis".
+        config: directives of its configuration file by name, each with what stands behind its
+            name, or with a tuple of that for a directive that has several lines. A port of "0" or
+            none means a free one.
+        program: which program it is: "redis", or "sentinel".
         real: whether it is the real program or ours; None is what the world's nodes are. `live`
             and `redis` run both kinds side by side, `sim` only ours.
     """
 
     name: str = ""
-    config: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     program: str = "redis"
     real: bool | None = None
 
@@ -158,7 +160,8 @@ class World(Protocol):
     def restart(self, name: str, *, wipe: bool = False) -> None:
         """Start a node again with its spec, at the same address; kills it first if it runs.
 
-        Its files are as it left them, or gone if `wipe` says so.
+        Its files are as it left them, its configuration file with whatever it has rewritten in
+        it. If `wipe` says so, all but that one are gone.
         """
         ...
 
@@ -178,8 +181,8 @@ class World(Protocol):
         """Add one-way latency between two hosts, both ways, and up to `jitter` seconds more."""
         ...
 
-    def heal(self) -> None:
-        """Undo every cut and every delay."""
+    def heal(self, a: str | None = None, b: str | None = None) -> None:
+        """Undo every cut and every delay, or those between two hosts, both ways."""
         ...
 
     def client(self, node: str, at: str = CLIENT, **options: Any) -> redis.Redis:
@@ -243,6 +246,13 @@ def directions(a: str, b: str, direction: str) -> list[tuple[str, str]]:
             f'direction is "both", "a->b" or "b->a" (also with the names: "{a}->{b}"),'
             f" not {direction!r}"
         ) from None
+
+
+def both_or_none(a: object, b: object) -> bool:
+    """Whether two hosts are named, and not none; raises ValueError for one of them."""
+    if (a is None) != (b is None):
+        raise ValueError("a link has two ends: name both hosts, or none to mean every link")
+    return a is not None
 
 
 def check_span(seconds: float, name: str = "seconds") -> float:

@@ -20,6 +20,7 @@ from redislab.worlds.base import (
     NodeHandle,
     NodeSpec,
     State,
+    both_or_none,
     check_span,
     directions,
 )
@@ -84,10 +85,17 @@ class CommonWorld(ABC, Generic[NodeT]):
         more = f", up to {jitter:g} s more" if jitter else ""
         self._noting.event("", "delay", f"{a} - {b}: {seconds:g} s one way{more}")
 
-    def heal(self) -> None:
-        """Undo every cut and every delay."""
-        self._heal()
-        self._noting.event("", "heal")
+    def heal(self, a: str | None = None, b: str | None = None) -> None:
+        """Undo every cut and every delay, or those between two hosts."""
+        if a is None or b is None:
+            both_or_none(a, b)
+            self._heal()
+            self._noting.event("", "heal")
+            return
+        self._check_hosts(a, b)
+        for source, target in directions(a, b, BOTH):
+            self._heal_one(source, target)
+        self._noting.event("", "heal", f"{a} - {b}")
 
     # -- clients -------------------------------------------------------------------------------
 
@@ -120,6 +128,10 @@ class CommonWorld(ABC, Generic[NodeT]):
     @abstractmethod
     def _heal(self) -> None:
         """Undo every cut and delay."""
+
+    @abstractmethod
+    def _heal_one(self, source: str, target: str) -> None:
+        """Undo the cut and the delay from one host to the other."""
 
     @abstractmethod
     def _blocking_client(

@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from redislab.worlds.background import Owner
 from redislab.worlds.base import NodeHandle, NodeSpec
-from redislab.worlds.nodes import LogLines, NodeFactory, Runnable, redis_node, start
+from redislab.worlds.nodes import (
+    Directives,
+    LogLines,
+    NodeFactory,
+    Runnable,
+    node_factory,
+    start,
+)
 from redislab.worlds.real import RealNode, RealWorld
 
 if TYPE_CHECKING:
@@ -73,14 +80,14 @@ class Guest(RealNode):
         """The text of its log, over all of its runs."""
         return self._log.text()
 
-    def directives(self) -> dict[str, str]:
+    def directives(self) -> Directives:
         """Without what tells a process where it dials from: the loop sees to that."""
         config = super().directives()
         config.pop("bind-source-addr", None)
         return config
 
     async def _run(self, owner: Owner) -> None:
-        running = self._make_node(self.directives(), self._environment(owner))
+        running = self._make_node(str(self.configure()), self._environment(owner))
         await start(running, self.handle.name, self._log)
         self._running = running
         stopped = getattr(running, "stopped", None)
@@ -135,14 +142,14 @@ class LiveWorld(RealWorld):
 
     Args:
         seed: of what the nodes draw.
-        make_node: makes a node from its directives and its surroundings.
+        make_node: makes every node, for tests; see `nodes.py`.
         options: those of `RealWorld`.
     """
 
     name = "live"
 
     def __init__(
-        self, *, seed: int = 0, make_node: NodeFactory = redis_node, **options: Any
+        self, *, seed: int = 0, make_node: NodeFactory | None = None, **options: Any
     ) -> None:
         super().__init__(seed=seed, **options)
         self._make_node = make_node
@@ -152,8 +159,8 @@ class LiveWorld(RealWorld):
         if spec.real:
             from redislab.worlds.redis import ProcessNode, real_command
 
-            return ProcessNode(self, spec, handle, site, real_command())
-        return Guest(self, spec, handle, site, self._make_node)
+            return ProcessNode(self, spec, handle, site, real_command(spec.program))
+        return Guest(self, spec, handle, site, self._make_node or node_factory(spec))
 
 
 def _cpu_time() -> tuple[float, float]:

@@ -1,17 +1,18 @@
-"""What `sim` and `live` share: how a spec becomes one of our own nodes."""
+"""How a spec becomes a configuration file, and in `sim` and `live` one of our own nodes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from redislab.worlds.base import NodeHandle, NodeSpec, WorldError
+from redislab.worlds.base import NodeSpec, WorldError
 
 if TYPE_CHECKING:
     from redislab.server import Environment
 
 LOG_LINES_MAX = 100_000
 LAST_WORDS_MAX = 2000  # characters
+_EMPTY = '""'
 
 
 class Runnable(Protocol):
@@ -30,18 +31,37 @@ class Runnable(Protocol):
         ...
 
 
-# Makes a node from its directives and its surroundings.
-NodeFactory = Callable[[dict[str, str], "Environment"], Runnable]
+# Makes a node from the path of its configuration file, on its own disk, and its surroundings.
+NodeFactory = Callable[[str, "Environment"], Runnable]
+Directives = dict[str, "str | tuple[str, ...]"]
 
 
-def redis_node(config: dict[str, str], environment: Environment) -> Runnable:
-    """One Redis node of ours; raises ValueError for directives that Redis would not take."""
+def redis_node(file: str, environment: Environment) -> Runnable:
+    """One Redis node of ours; raises ConfigError for a file that Redis would not take."""
     from redislab.server import Node
     from redislab.server.config import Config
 
-    # `dir` goes past the check that it is there: it may be on a disk that is not this machine's,
-    # or not be made yet.
-    return Node(Config.from_mapping(config, directory=environment.directory), environment)
+    text = environment.disk.read(file)
+    config = Config.from_text(text, file=file, directory=environment.directory)
+    return Node(config, environment)
+
+
+def sentinel_node(file: str, environment: Environment) -> Runnable:
+    """One Sentinel of ours; raises ConfigError for a file that Redis would not take."""
+    from redislab.sentinel.configfile import SentinelConfig
+    from redislab.sentinel.node import SentinelNode
+
+    text = environment.disk.read(file)
+    config = SentinelConfig.from_text(text, file=file, directory=environment.directory)
+    return SentinelNode(config, environment)
+
+
+_FACTORIES: dict[str, NodeFactory] = {"redis": redis_node, "sentinel": sentinel_node}
+
+
+def node_factory(spec: NodeSpec) -> NodeFactory:
+    """What makes a node of ours of this kind."""
+    return _FACTORIES[spec.program]
 
 
 async def start(running: Runnable, name: str, log: LogLines) -> None:
@@ -79,16 +99,46 @@ class LogLines:
 
 def check_program(spec: NodeSpec) -> None:
     """Raises WorldError for a program that this release does not know."""
-    if spec.program != "redis":
-        raise WorldError(f"there is no program {spec.program!r} here, only 'redis'")
+    if spec.program not in _FACTORIES:
+        known = " and ".join(map(repr, _FACTORIES))
+        raise WorldError(f"there is no program {spec.program!r} here, only {known}")
 
 
-def directives(spec: NodeSpec, handle: NodeHandle) -> dict[str, str]:
-    """The node's directives: the spec's, with the address that it really has."""
-    config = {name.lower(): str(value) for name, value in spec.config.items()}
-    config["port"] = str(handle.port)
-    config.setdefault("bind", handle.host)
-    return config
+def directives(spec: NodeSpec) -> Directives:
+    """What the spec says, names in lower case."""
+    return {
+        name.lower(): value if isinstance(value, tuple) else str(value)
+        for name, value in spec.config.items()
+    }
+
+
+def joined(first: Directives, second: Directives) -> Directives:
+    """Directives of two origins: the second counts, but where a name has several lines."""
+    both = first | second
+    for name in first.keys() & second.keys():
+        if isinstance(first[name], tuple) and isinstance(second[name], tuple):
+            both[name] = (*first[name], *second[name])
+    return both
+
+
+def configuration(config: Directives) -> bytes:
+    """A configuration file of these directives."""
+    lines = [
+        f"{name} {value or _EMPTY}\n"
+        for name, values in config.items()
+        for value in (values if isinstance(values, tuple) else (values,))
+    ]
+    return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def config_name(spec: NodeSpec) -> str:
+    """What the configuration file of a node is called."""
+    return f"{spec.program}.conf"
+
+
+def asked_port(spec: NodeSpec) -> int:
+    """The port that a spec asks for; 0 for any."""
+    return int(str(spec.config.get("port", "0")))
 
 
 def node_name(spec: NodeSpec, port: int) -> str:

@@ -47,7 +47,16 @@ from redislab.worlds.clients import (
 )
 from redislab.worlds.common import CommonWorld, stock_async_client, stock_client
 from redislab.worlds.dialers import finder
-from redislab.worlds.nodes import check_program, node_name
+from redislab.worlds.nodes import (
+    Directives,
+    asked_port,
+    check_program,
+    config_name,
+    configuration,
+    directives,
+    joined,
+    node_name,
+)
 from redislab.worlds.routes import (
     LOCALHOST,
     Dialing,
@@ -108,8 +117,6 @@ class RealNode(ABC):
         made: the names of files in its directory that are ours and not its data.
     """
 
-    made: tuple[str, ...] = ()
-
     def __init__(self, world: RealWorld, spec: NodeSpec, handle: NodeHandle, site: Site) -> None:
         self.world = world
         self.spec = spec
@@ -118,6 +125,7 @@ class RealNode(ABC):
         self.state: State = "stopped"
         self.runs = 0
         self.process_id: int | None = None
+        self.made: tuple[str, ...] = (config_name(spec),)
 
     @abstractmethod
     def launch(self) -> None:
@@ -143,22 +151,33 @@ class RealNode(ABC):
     def log(self) -> str:
         """The text of its log."""
 
-    def directives(self) -> dict[str, str]:
+    def directives(self) -> Directives:
         """What it is configured with: its spec, and the address that it really has."""
-        config = {name.lower(): str(value) for name, value in self.spec.config.items()}
+        config = directives(self.spec)
         host, port = self.site.own
         config["port"] = str(port)
         if self.site.own == self.site.known:
             config.setdefault("bind", host)
         else:
             config["bind"] = host
-        return self.site.directives | config
+        return joined(self.site.directives, config)
+
+    def configure(self) -> Path:
+        """The configuration file: made before the first run, and left to the node after it."""
+        path = self.world.workspace.make(self.handle.name) / config_name(self.spec)
+        if self.runs == 1:
+            path.write_bytes(configuration(self.directives()))
+        return path
 
     @property
     def directory(self) -> Path:
         """Where its files are: its `dir`, which may not be there yet."""
-        own = self.world.workspace.path / self.handle.name
-        return own / str(self.spec.config.get("dir", ""))
+        return self.home / str(self.spec.config.get("dir", ""))
+
+    @property
+    def home(self) -> Path:
+        """Where its configuration file is."""
+        return self.world.workspace.path / self.handle.name
 
     def stopped(self) -> None:
         """It has ended by itself."""
@@ -232,7 +251,7 @@ class RealWorld(CommonWorld[RealNode]):
             OSError: a node of ours cannot have its port.
             WorldError: a process ended instead; the message has its last words.
         """
-        is_ours_to_choose = int(spec.config.get("port", "0")) == 0
+        is_ours_to_choose = asked_port(spec) == 0
         for tries_left in reversed(range(PORT_TRIES)):
             handle = self._prepare(spec)
             try:
@@ -383,7 +402,12 @@ class RealWorld(CommonWorld[RealNode]):
 
     def _place_and_launch(self, spec: NodeSpec, handle: NodeHandle) -> None:
         name = handle.name
-        site = self._routes.add(name, (handle.host, handle.port), with_bus=_has_bus(spec))
+        site = self._routes.add(
+            name,
+            (handle.host, handle.port),
+            with_bus=_has_bus(spec),
+            is_sentinel=spec.program == "sentinel",
+        )
         try:
             node = self._nodes[name] = self.make_node(spec, handle, site)
             self._launch(node)
@@ -404,7 +428,7 @@ class RealWorld(CommonWorld[RealNode]):
         if self._is_closed:
             raise RuntimeError("the lab is closed")
         check_program(spec)
-        port = int(spec.config.get("port", "0")) or free_port(with_bus=_has_bus(spec))
+        port = asked_port(spec) or free_port(with_bus=_has_bus(spec))
         name = node_name(spec, port)
         self._check_new(name)
         host = str(spec.config.get("bind", LOCALHOST)).split()[0].lstrip("-")
@@ -426,6 +450,9 @@ class RealWorld(CommonWorld[RealNode]):
 
     def _heal(self) -> None:
         self._routes.heal()
+
+    def _heal_one(self, source: str, target: str) -> None:
+        self._routes.heal_one(source, target)
 
     def _blocking_client(self, handle: NodeHandle, at: str, options: dict[str, Any]) -> redis.Redis:
         options.setdefault("retry", Retry(ExponentialWithJitterBackoff(), CLIENT_RETRIES))

@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from redislab.worlds.base import NodeHandle, NodeSpec, ProgramMissingError, State, WorldError
-from redislab.worlds.nodes import redis_node
+from redislab.worlds.nodes import Directives, node_factory
 from redislab.worlds.real import RealNode, RealWorld
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 READY_SECONDS_MAX = 10.0
 READY_STEP_SECONDS = 0.005
 END_SECONDS_MAX = 5.0
-CONFIG_NAME = "redis.conf"
 LOG_NAME = "redis.log"
 OUTPUT_NAME = "output"
 
@@ -47,8 +46,6 @@ class ProcessNode(RealNode):
         command: the program, and its arguments before the configuration file.
     """
 
-    made = (CONFIG_NAME, LOG_NAME, OUTPUT_NAME)
-
     def __init__(
         self,
         world: RealWorld,
@@ -58,23 +55,17 @@ class ProcessNode(RealNode):
         command: Sequence[str],
     ) -> None:
         super().__init__(world, spec, handle, site)
+        self.made += (LOG_NAME, OUTPUT_NAME)
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def home(self) -> Path:
-        """Where its configuration and its log are."""
-        return self.world.workspace.path / self.handle.name
-
     def launch(self) -> None:
         """Start it; the first time with a new configuration file, which it may rewrite."""
-        home = self.world.workspace.make(self.handle.name)
-        if self.runs == 1:
-            (home / CONFIG_NAME).write_text(self._configuration())
-        with (home / OUTPUT_NAME).open("wb") as output:
+        config = self.configure()
+        with (self.home / OUTPUT_NAME).open("wb") as output:
             self._process = subprocess.Popen(
-                [*self._command, CONFIG_NAME],
-                cwd=home,
+                [*self._command, config.name],
+                cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -120,13 +111,13 @@ class ProcessNode(RealNode):
         log = self.home / str(self.spec.config.get("logfile", LOG_NAME))
         return output + (log.read_text(errors="replace") if log.is_file() else "")
 
-    def _configuration(self) -> str:
-        """Its redis.conf."""
-        config = self.directives()
+    def directives(self) -> Directives:
+        """With what a process is told of where it runs."""
+        config = super().directives()
         config["daemonize"] = "no"
         config.setdefault("logfile", LOG_NAME)
         config.setdefault("dir", str(self.home))
-        return "".join(f"{name} {value or _EMPTY}\n" for name, value in config.items())
+        return config
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         """Wait until it answers; raises WorldError with its last words if it ends."""
@@ -149,11 +140,13 @@ class ProcessNode(RealNode):
         ended = process.returncode
         what = f"ended with {ended}" if ended is not None else "does not answer"
         last_words = "".join(self.log().splitlines(keepends=True)[-8:])
-        raise WorldError(f"redis-server on port {self.handle.port} {what}:\n{last_words}")
+        raise WorldError(
+            f"{Path(self._command[0]).name} on port {self.handle.port} {what}:\n{last_words}"
+        )
 
 
 class RedisWorld(RealWorld):
-    """Real redis-server processes.
+    """Real processes of Redis.
 
     Args:
         seed: for the other worlds' sake; real processes draw from the machine.
@@ -167,7 +160,7 @@ class RedisWorld(RealWorld):
     name = "redis"
 
     def __init__(self, *, seed: int = 0, program: str | None = None, **options: Any) -> None:
-        self._command = real_command(program)
+        self._command = real_command("redis", program)
         super().__init__(seed=seed, **options)
 
     def make_node(self, spec: NodeSpec, handle: NodeHandle, site: Site) -> RealNode:
@@ -175,8 +168,9 @@ class RedisWorld(RealWorld):
         if spec.real is False:
             from redislab.worlds.live import Guest
 
-            return Guest(self, spec, handle, site, redis_node)
-        return ProcessNode(self, spec, handle, site, self._command)
+            return Guest(self, spec, handle, site, node_factory(spec))
+        command = self._command if spec.program == "redis" else real_command(spec.program)
+        return ProcessNode(self, spec, handle, site, command)
 
 
 class OwnProcessWorld(RealWorld):
@@ -190,26 +184,35 @@ class OwnProcessWorld(RealWorld):
 
     def make_node(self, spec: NodeSpec, handle: NodeHandle, site: Site) -> RealNode:
         """One of ours as a program of its own, or a real one if the spec says so."""
-        own = [sys.executable, "-m", "redislab", "server"]
-        return ProcessNode(self, spec, handle, site, real_command() if spec.real else own)
+        own = [sys.executable, "-m", "redislab", _COMMANDS[spec.program]]
+        command = real_command(spec.program) if spec.real else own
+        return ProcessNode(self, spec, handle, site, command)
 
 
-def real_command(program: str | None = None) -> list[str]:
-    """The real redis-server; raises ProgramMissingError if there is none."""
-    return [find_program(program or "redis-server")]
+_COMMANDS = {"redis": "server", "sentinel": "sentinel"}
+_PROGRAMS = {"redis": "redis-server", "sentinel": "redis-sentinel"}
+# Where Debian keeps a program in another package than redis-server.
+_PACKAGES = {"redis-sentinel": "redis-sentinel"}
+
+
+def real_command(program: str = "redis", path: str | None = None) -> list[str]:
+    """The real program of a kind of node, by its path or from the PATH.
+
+    Raises:
+        ProgramMissingError: there is none.
+    """
+    return [find_program(path or _PROGRAMS[program])]
 
 
 def find_program(name: str) -> str:
     """The path of a program of Redis; raises ProgramMissingError that names its packages."""
     path = shutil.which(name)
     if path is None:
+        package = _PACKAGES.get(name, "redis-server")
         raise ProgramMissingError(
             f"the world 'redis' runs the real {name}, and there is none here. Debian and Ubuntu"
-            " have it in the package redis-server (apt install redis-server), conda-forge in"
+            f" have it in the package {package} (apt install {package}), conda-forge in"
             " redis-server (conda install -c conda-forge redis-server), Homebrew in redis"
             " (brew install redis). The worlds 'sim' and 'live' need no program."
         )
     return path
-
-
-_EMPTY = '""'

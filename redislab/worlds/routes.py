@@ -14,9 +14,9 @@ to change that were weighed:
   tells the relay who dials. The relay goes on from 127.0.0.1. So every address that anybody sees,
   announces or configures is the same, and programs that are no part of the lab (redis-cli, a
   client in another language) come in as the host "client". Only those who tell others their own
-  address off a socket must be told it: a node of a cluster (`cluster-announce-ip`, set here) and a
-  Sentinel (`sentinel announce-ip`). And MIGRATE minds no `bind-source-addr`: there the relay asks
-  the system whose process dials.
+  address off a socket must be told it: a node of a cluster (`cluster-announce-ip`) and a Sentinel
+  (`sentinel announce-ip`), which is done here. And MIGRATE minds no `bind-source-addr`: there the
+  relay asks the system whose process dials.
 
 One relay for each port of a node, then, and a `Way` for each ordered pair of hosts. macOS has only
 127.0.0.1 unless its owner adds more (`sudo ifconfig lo0 alias 127.1.0.1`). There a node listens on
@@ -70,7 +70,7 @@ class Site:
 
     known: Address
     own: Address
-    directives: dict[str, str] = field(default_factory=dict)
+    directives: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     relays: list[Relay] = field(default_factory=list)
     is_up: bool = False
     straight: dict[str, WeakSet[Any]] = field(default_factory=dict)
@@ -123,13 +123,16 @@ class Routes:
 
     # -- nodes ---------------------------------------------------------------------------------
 
-    def add(self, name: str, known: Address, *, with_bus: bool = False) -> Site:
+    def add(
+        self, name: str, known: Address, *, with_bus: bool = False, is_sentinel: bool = False
+    ) -> Site:
         """A new node, before it is started.
 
         Args:
             name: of its host.
             known: the address that it is to be known by.
             with_bus: whether it also listens on the port of Cluster's bus.
+            is_sentinel: whether it is a Sentinel, which takes its own address off its sockets.
 
         Raises:
             OSError: when the address is taken.
@@ -146,12 +149,18 @@ class Routes:
                 site.directives["cluster-announce-ip"] = known[0]
         else:
             site.own = (LOCALHOST, free_port(with_bus=with_bus))
-            site.directives["replica-announce-ip"] = known[0]
-            site.directives["replica-announce-port"] = str(known[1])
+            if not is_sentinel:
+                site.directives["replica-announce-ip"] = known[0]
+                site.directives["replica-announce-port"] = str(known[1])
             if with_bus:
                 site.directives["cluster-announce-ip"] = known[0]
                 site.directives["cluster-announce-port"] = str(known[1])
                 site.directives["cluster-announce-bus-port"] = str(known[1] + BUS_PORT_OFFSET)
+        if is_sentinel:
+            site.directives["sentinel"] = (
+                f"announce-ip {known[0]}",
+                f"announce-port {known[1]}",
+            )
         for offset in offsets:
             here, there = (known[0], known[1] + offset), (site.own[0], site.own[1] + offset)
             site.relays.append(self._relay(name, there, here))
@@ -203,6 +212,13 @@ class Routes:
         for way in list(self._ways.values()):
             self._background().do(way.heal)
         self._tend_all()
+
+    def heal_one(self, source: str, target: str) -> None:
+        """Undo the cut and the delay from one host to the other."""
+        way = self._ways.get((source, target))
+        if way is not None:
+            self._background().do(way.heal)
+            self._tend_all()
 
     def close(self) -> None:
         """Stop the relays."""

@@ -1,7 +1,7 @@
 """A real world's temporary directory, and the watchdog that takes it away if we cannot.
 
-Both are made when they are first needed: a node of ours in `live` that writes no file has neither.
-The directory's name is known before, since a node's `dir` is.
+Both are made when they are first needed, for the configuration file of the first node. The
+directory's name is known before, since a node's `dir` is.
 """
 
 from __future__ import annotations

@@ -51,6 +51,23 @@ def test_a_cut_between_nodes_cuts_nothing_else(lab):
     assert [lab.reaches(*way) for way in BOTH_WAYS] == [True, True]
 
 
+def test_one_link_is_healed_and_no_other(lab):
+    lab.cut("one", "two")
+    lab.delay("one", "two", 0.01)
+    lab.cut("client", "two")
+    lab.heal("two", "one")
+    assert [lab.reaches(*way) for way in BOTH_WAYS] == [True, True]
+    with pytest.raises(redis.TimeoutError):
+        lab.quick("two").ping()
+    lab.heal("client", "two")
+    assert lab.quick("two").ping()
+    assert [e.detail for e in lab.events if e.kind == "heal"] == ["two - one", "client - two"]
+    with pytest.raises(ValueError, match="two ends"):
+        lab.heal("one")
+    with pytest.raises(KeyError, match="no host 'three'"):
+        lab.heal("one", "three")
+
+
 def test_a_cut_between_clients_and_a_node_cuts_nothing_else(lab):
     elsewhere = lab.quick("one", at="elsewhere")
     elsewhere.ping()

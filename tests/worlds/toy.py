@@ -13,8 +13,9 @@ ASK_SECONDS = 0.5
 class Toy:
     """Enough of Redis for a client's handshake, strings, a counter and pub/sub."""
 
-    def __init__(self, config, environment):
-        self.config = config
+    def __init__(self, file, environment):
+        lines = environment.disk.read(file).decode().splitlines()
+        self.config = dict(line.split(" ", 1) for line in lines)
         self.environment = environment
         self.data = {}
         self.subscribers = {}

@@ -35,6 +35,11 @@ class Link:
         # When the last byte that was sent has left, on a link of limited bandwidth.
         self.free_at = 0.0
 
+    def heal(self) -> None:
+        """Undo the cut and the delay."""
+        self.is_cut = False
+        self.extra_seconds = self.extra_jitter = 0.0
+
     def travel_seconds(self, now: float, size: int) -> float:
         """How long a message of `size` bytes that leaves now is on its way, chance included."""
         faults, chance = self.faults, self.random.random

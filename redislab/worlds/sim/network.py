@@ -158,8 +158,11 @@ class Network:
     def heal(self) -> None:
         """Undo every cut and delay. What was lost goes out when TCP sends it again."""
         for link in self._links.values():
-            link.is_cut = False
-            link.extra_seconds = link.extra_jitter = 0.0
+            link.heal()
+
+    def heal_one(self, source: str, target: str) -> None:
+        """Undo the cut and the delay from one host to the other."""
+        self.link(self.host(source), self.host(target)).heal()
 
     # -- addresses -----------------------------------------------------------------------------
 

@@ -27,13 +27,17 @@ from redislab.worlds.base import (
 )
 from redislab.worlds.common import CommonWorld
 from redislab.worlds.nodes import (
+    Directives,
     LogLines,
     NodeFactory,
     Runnable,
+    asked_port,
     check_program,
+    config_name,
+    configuration,
     directives,
+    node_factory,
     node_name,
-    redis_node,
     start,
 )
 from redislab.worlds.sim.client import Driver, asyncio_client, blocking_client
@@ -52,7 +56,7 @@ T = TypeVar("T")
 
 # Every simulation begins at the same moment, in seconds since the epoch: 2025-01-01, 00:00 UTC.
 EPOCH = 1_735_689_600.0
-FIRST_PORT = 6379
+FIRST_PORTS = {"redis": 6379, "sentinel": 26379}
 DATA_DIRECTORY = "/data"
 
 
@@ -63,6 +67,7 @@ class _SimNode:
         self.spec = spec
         self.handle = handle
         self.disk = disk
+        self.file = f"{disk.directory}/{config_name(spec)}"
         self.runs = 0
         self.state: State = "stopped"
         self.log = LogLines()
@@ -79,7 +84,7 @@ class SimWorld(CommonWorld[_SimNode]):
         bytes_max: how many bytes of messages it keeps; None is all.
         patience_seconds: virtual seconds that a call without a timeout waits before it is taken
             for a deadlock.
-        make_node: makes a node from its directives and its surroundings.
+        make_node: makes every node, for tests; see `nodes.py`.
     """
 
     name = "sim"
@@ -93,7 +98,7 @@ class SimWorld(CommonWorld[_SimNode]):
         messages_max: int | None = MESSAGES_MAX,
         bytes_max: int | None = BYTES_MAX,
         patience_seconds: float = PATIENCE_SECONDS,
-        make_node: NodeFactory = redis_node,
+        make_node: NodeFactory | None = None,
     ) -> None:
         self._journal = Journal(lambda: self.loop.now, messages_max, bytes_max)
         super().__init__(seed, self._journal)
@@ -122,7 +127,7 @@ class SimWorld(CommonWorld[_SimNode]):
         check_program(spec)
         if spec.real:
             raise WorldError("the world 'sim' has no real programs: say world='live' or 'redis'")
-        port = int(spec.config.get("port", "0")) or self._free_port()
+        port = asked_port(spec) or self._free_port(spec)
         name = node_name(spec, port)
         self._check_new(name)
         handle = NodeHandle(name, self.network.host(name).ip, port)
@@ -165,7 +170,9 @@ class SimWorld(CommonWorld[_SimNode]):
         if node.state in {"running", "paused"}:
             self.kill(name)
         if wipe:
+            config = node.disk.files()[node.file]
             node.disk.wipe()
+            node.disk.put({node.file: config})
         self.network.boot(name)
         self._launch(node)
 
@@ -214,12 +221,12 @@ class SimWorld(CommonWorld[_SimNode]):
 
     def files(self, name: str) -> dict[str, bytes]:
         """The files in a node's `dir` and below, as programs see them."""
-        disk = self._node(name).disk
-        root = f"{disk.directory}/"
+        node = self._node(name)
+        root = f"{node.disk.directory}/"
         return {
             path.removeprefix(root): data
-            for path, data in disk.files().items()
-            if path.startswith(root)
+            for path, data in node.disk.files().items()
+            if path.startswith(root) and path != node.file
         }
 
     def put_files(self, name: str, files: Mapping[str, bytes]) -> None:
@@ -264,9 +271,10 @@ class SimWorld(CommonWorld[_SimNode]):
         if self._work is not None:
             process.worker = Worker(self._work, process, self.loop)
         node.runs += 1
-        config = directives(node.spec, node.handle)
-        config.pop("dir", None)  # it names a place on the simulated disk, not on this machine's
-        running = process.context.run(self._make_node, config, self._environment(node, process))
+        if node.runs == 1:
+            node.disk.put({node.file: configuration(_directives(node))})
+        make_node = self._make_node or node_factory(node.spec)
+        running = process.context.run(make_node, node.file, self._environment(node, process))
         try:
             self._run_as(process, start(running, name, node.log))
         except BaseException:
@@ -337,8 +345,8 @@ class SimWorld(CommonWorld[_SimNode]):
         self.network.process(at)
         return Driver(self.loop, lambda: self.network.process(at), self._client_random)
 
-    def _free_port(self) -> int:
-        port = FIRST_PORT
+    def _free_port(self, spec: NodeSpec) -> int:
+        port = FIRST_PORTS[spec.program]
         while any(node.handle.port == port for node in self._nodes.values()):
             port += 1
         return port
@@ -368,6 +376,9 @@ class SimWorld(CommonWorld[_SimNode]):
     def _heal(self) -> None:
         self.network.heal()
 
+    def _heal_one(self, source: str, target: str) -> None:
+        self.network.heal_one(source, target)
+
     def _blocking_client(self, handle: NodeHandle, at: str, options: dict[str, Any]) -> redis.Redis:
         return blocking_client(self._driver(at), handle.host, handle.port, options)
 
@@ -377,6 +388,15 @@ class SimWorld(CommonWorld[_SimNode]):
         return asyncio_client(
             self._driver(at), handle.host, handle.port, options, elsewhere=at != CLIENT
         )
+
+
+def _directives(node: _SimNode) -> Directives:
+    """The node's directives: the spec's, with the address that it really has."""
+    config = directives(node.spec)
+    config["port"] = str(node.handle.port)
+    config.setdefault("bind", node.handle.host)
+    config.pop("dir", None)  # it names a place on the simulated disk, where the node is already
+    return config
 
 
 async def _close_all(clients: list[redis.Redis | redis.asyncio.Redis]) -> None:
