@@ -29,7 +29,7 @@ def discard(_watch: Watch, _instance: Instance, _reply: Reply) -> None:
 def take_auth(watch: Watch, instance: Instance, reply: Reply) -> None:
     """The answer to AUTH: what it says of a wrong password, PING will say too; log it."""
     if isinstance(reply, Failure):
-        watch.links.complain(instance, "refuses our password: " + reply.decode("utf-8", "replace"))
+        watch.links.complain(instance, f"refuses our password: {reply.decode('utf-8', 'replace')}")
 
 
 # -- PING ----------------------------------------------------------------------------------------
@@ -52,7 +52,6 @@ def take_ping(watch: Watch, instance: Instance, reply: Reply) -> None:
         return
     if reply.startswith(_ALIVE):
         link.available, link.asked = now, 0
-        watch.links.complaints.pop(link, None)
         if isinstance(instance, Master) and reply.startswith(b"PONG"):
             instance.rebooted = False
     elif reply.startswith(b"BUSY") and instance.s_down and not instance.kill_sent:

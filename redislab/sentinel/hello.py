@@ -98,7 +98,7 @@ def take(watch: Watch, text: str) -> None:
     state, now = watch.state, watch.host.now_ms()
     said = read(state, text)
     if said is None:
-        watch.complain(f"Ignoring a hello that makes no sense: {text[:_SHOWN_MAX]!r}")
+        watch.complain(f"Ignoring a hello that makes no sense: {repr(text)[:_SHOWN_MAX]}")
         return
     master = state.masters.get(said.name)
     if master is None:

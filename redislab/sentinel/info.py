@@ -36,6 +36,7 @@ _NUMBER = re.compile(rb"\s*([+-]?[0-9]+)")
 _NUMBER_MAX = 2**63 - 1
 _PRIORITY_MAX = 2**31 - 1
 _RUN_ID_BYTES = 40
+_SHOWN_MAX = 100  # characters of an address that is none
 _REPLICA = re.compile(rb"slave[0-9][^:]*:")
 _REPLICA_IP = re.compile(rb"ip=([^,]*)")
 _REPLICA_PORT = re.compile(rb"port=([^,]*)")
@@ -181,7 +182,7 @@ def _note_replica(watch: Watch, master: Master, address: Address, now: int) -> N
     try:
         replica = add_replica(watch.state, master, address, now)
     except InstanceError:
-        watch.links.complain(master, f"names a replica at {address!s:.200}")
+        watch.links.complain(master, f"names a replica at {str(address)[:_SHOWN_MAX]!r}")
         return
     events.about(watch, events.NOTICE, "+slave", replica)
     watch.host.flush_config()

@@ -36,14 +36,12 @@ class Links:
     Attributes:
         watch: whose they are.
         commands, pubsub: the connections of a link, as long as they are there.
-        complaints: what was logged of a process that makes no sense, until it makes sense again.
     """
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self.commands: dict[Link, Wire] = {}
         self.pubsub: dict[Link, Wire] = {}
-        self.complaints: dict[Link, str] = {}
         self._unsent: dict[Wire, None] = {}
         self._encoded: dict[str, bytes] = {}
 
@@ -192,7 +190,6 @@ class Links:
             return
         self.close_commands(link)
         self.close_pubsub(link)
-        self.complaints.pop(link, None)
 
     def share(self, peer: Peer) -> bool:
         """Use the link to the same Sentinel that is there for another master, if there is one."""
@@ -232,10 +229,8 @@ class Links:
             self.close_pubsub(link)
 
     def complain(self, instance: Instance, words: str) -> None:
-        """Log what is wrong with a process, but not again and again."""
-        if self.complaints.get(instance.link) != words:
-            self.complaints[instance.link] = words
-            self.watch.host.log.warning(f"{events.identify(self.watch.state, instance)} {words}")
+        """Log what is wrong with an instance, but not again and again."""
+        self.watch.complain(f"{events.identify(self.watch.state, instance)} {words}")
 
 
 class Wire(asyncio.Protocol):
