@@ -1,4 +1,4 @@
-"""The command line: `redislab server`, `redislab benchmark`.
+"""The command line: `redislab server`, `redislab sentinel`, `redislab benchmark`.
 
 Each command has a room of its own, imported when it is asked for, and takes the options of the
 program it stands in for.
@@ -15,6 +15,7 @@ from redislab import __version__
 # Command: the module whose `main(argv)` runs it, and a line on it.
 COMMANDS = {
     "server": ("redislab.server.main", "one Redis node on a port, as redis-server"),
+    "sentinel": ("redislab.sentinel.main", "watch masters and replace them, as redis-sentinel"),
     "benchmark": ("redislab.benchmark", "measure a server, as redis-benchmark"),
 }
 
@@ -23,6 +24,7 @@ Try it:
   redislab server --port 6380          start a node, then in another terminal:
   redis-cli -p 6380 set greeting hello
   redislab benchmark -p 6380 -t set,get -n 100000 -q
+  redislab sentinel sentinel.conf      watch masters: --help shows what such a file may say
 
 `redislab <command> --help` tells what a command takes.
 """
@@ -44,9 +46,12 @@ def main(argv: list[str] | None = None) -> int:
     if words[0] in {"-v", "-V", "--version", "version"}:
         print(f"redislab {__version__}")
         return 0
-    chosen = COMMANDS.get(words[0])
+    name = words[0]
+    if name == "server" and "--sentinel" in words:
+        name = "sentinel"  # as `redis-server sentinel.conf --sentinel`
+    chosen = COMMANDS.get(name)
     if chosen is None:
-        print(f"redislab: there is no command '{words[0]}'.\n\n{_usage()}", end="", file=sys.stderr)
+        print(f"redislab: there is no command '{name}'.\n\n{_usage()}", end="", file=sys.stderr)
         return 2
     run: Callable[[list[str]], int] = import_module(chosen[0]).main
     return run(words[1:])

@@ -158,13 +158,13 @@ def forget_peer(watch: Watch, master: Master, run_id: str) -> bool:
     return True
 
 
-def remove_master(watch: Watch, master: Master) -> None:
-    """Watch a master no longer (SENTINEL REMOVE)."""
+def remove_master(watch: Watch, master: Master) -> bool:
+    """Watch a master no longer (SENTINEL REMOVE); tell whether the configuration was saved."""
     events.about(watch, events.WARNING, "-monitor", master)
     _forget_all(watch, master, keep_peers=False)
     watch.links.release(master)
     del watch.state.masters[master.name]
-    watch.host.flush_config()
+    return watch.host.flush_config()
 
 
 def reset_master(watch: Watch, master: Master, *, keep_peers: bool = False) -> None:

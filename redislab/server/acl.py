@@ -16,7 +16,7 @@ from redislab.server.arguments import integer_argument
 from redislab.server.clients import describe
 from redislab.server.facts import CATEGORIES
 from redislab.server.help import help_reply, unknown_form
-from redislab.server.users import RuleError, Selector, User, commands_in
+from redislab.server.users import RuleError, Selector, User
 from redislab.wire.resp import NULL, OK, array, bulk, bulks, double, integer, map_, set_
 
 if TYPE_CHECKING:
@@ -67,12 +67,14 @@ class Acl:
     """The users of one node.
 
     Attributes:
+        catalog: the commands that rules can be about.
         default: who a client is before it says more; always there.
     """
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.default = User.default()
+        self.catalog = node.config.commands
+        self.default = User.default(self.catalog)
         self.users: dict[bytes, User] = {b"default": self.default}
         self.log: list[Denial] = []
 
@@ -91,7 +93,8 @@ class Acl:
 
     def new_user(self, name: bytes) -> User:
         """A user without any rights, not yet among the users."""
-        return User(name, every_channel=self.node.config.acl_pubsub_default == "allchannels")
+        every_channel = self.node.config.acl_pubsub_default == "allchannels"
+        return User(name, every_channel=every_channel, catalog=self.catalog)
 
     def put(self, user: User) -> None:
         """Add a user, or change the one of that name; subscribers who lose a channel are closed."""
@@ -105,7 +108,8 @@ class Acl:
 
     def replace(self, fresh: dict[bytes, User]) -> None:
         """Take these users in place of all; the connections of those from before are closed."""
-        self.default.take(fresh.pop(b"default") if b"default" in fresh else User.default())
+        default = fresh.pop(b"default", None)
+        self.default.take(default or User.default(self.catalog))
         self.users = {b"default": self.default, **fresh}
         for client in list(self.node.clients.values()):
             if client.user is not self.default:
@@ -268,7 +272,7 @@ def acl_cat(c: Client, args: list[bytes]) -> Reply:
     if "@" + name.lower() not in CATEGORIES:
         message = f"ERR Unknown category '{name[:128]}'"
         raise CommandError(message)
-    return bulks(commands_in("@" + name.lower()))
+    return bulks(c.node.acl.catalog.by_category["@" + name.lower()])
 
 
 @command("acl|genpass")

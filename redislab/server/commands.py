@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from redislab.engine import load_commands as load_data_commands
 from redislab.engine.table import HANDLERS, Handler
-from redislab.server.facts import COMMANDS
+from redislab.server.facts import COMMANDS, Catalog
 
 if TYPE_CHECKING:
     from redislab.server.facts import CommandFact
@@ -163,21 +163,27 @@ def load_commands() -> None:
         import_module(f"redislab.server.{family}")
 
 
-def build_table(renamed: Mapping[bytes, bytes] | None = None) -> dict[bytes, Entry]:
+def build_table(
+    renamed: Mapping[bytes, bytes] | None = None,
+    handlers: Mapping[bytes, Handler] = HANDLERS,
+    catalog: Catalog = COMMANDS,
+) -> dict[bytes, Entry]:
     """A table with every command that has a handler, by lower-case name.
 
     Args:
         renamed: new names of commands (`rename-command`); an empty one takes the command away.
+        handlers: by full name.
+        catalog: the facts about them.
     """
     table: dict[bytes, Entry] = {}
-    for name, handler in HANDLERS.items():
+    for name, handler in handlers.items():
         container, bar, subcommand = name.partition(b"|")
         if not bar:
-            table.setdefault(name, Entry(COMMANDS[name], handler)).handler = handler
+            table.setdefault(name, Entry(catalog[name], handler)).handler = handler
             continue
         if container not in table:
-            table[container] = Entry(COMMANDS[container], HANDLERS.get(container))
-        table[container].subcommands[subcommand] = Entry(COMMANDS[name], handler)
+            table[container] = Entry(catalog[container], handlers.get(container))
+        table[container].subcommands[subcommand] = Entry(catalog[name], handler)
     moved = {new.lower(): table.pop(old, None) for old, new in (renamed or {}).items()}
     return table | {name: entry for name, entry in moved.items() if name and entry}
 

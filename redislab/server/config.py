@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 from redislab.engine.glob import compiled
 from redislab.server.configfile import (
+    USAGE,
     ConfigError,
     Reader,
+    SentinelLine,
     StartupExit,
     answer_special_options,
     options_as_lines,
@@ -25,6 +27,7 @@ from redislab.server.configfile import (
 from redislab.server.configvalues import Settings
 from redislab.server.directive_kinds import BufferLimit, RefusedError, to_bytes, to_text
 from redislab.server.directives import ALL, DIRECTIVES, Directive
+from redislab.server.facts import COMMANDS, Catalog
 from redislab.wire.clitext import quote
 
 __all__ = ["BufferLimit", "Config", "ConfigError", "ListenAddress", "RefusedError", "StartupExit"]
@@ -46,6 +49,8 @@ class Config(Settings):
     """All settings of one node, as typed attributes: `config.maxclients`, `config.maxmemory`.
 
     Attributes:
+        commands: the commands that a node has, which `user` and `rename-command` are about.
+        usage: what --help prints.
         file: absolute path of the configuration file, or empty.
         given: the directives that were given, by name; the values are None.
         renamed_commands: lower-case name to new name; empty for a command taken away.
@@ -53,6 +58,9 @@ class Config(Settings):
         unbuilt_lines: what was accepted but is not built, beside the directives.
         notes: lines for the log that came up while reading (warnings, role C).
     """
+
+    commands: ClassVar[Catalog] = COMMANDS
+    usage: ClassVar[str] = USAGE
 
     def __init__(self, *, directory: str = "") -> None:
         for directive in ALL:
@@ -81,7 +89,7 @@ class Config(Settings):
             ConfigError: something cannot be read; it says what to print.
             StartupExit: --help and the like came first.
         """
-        answer_special_options(argv)
+        answer_special_options(argv, cls.usage)
         config = cls(directory=directory)
         rest = list(argv)
         text = b""
@@ -173,6 +181,14 @@ class Config(Settings):
     def store(self, directive: Directive, value: object) -> None:
         """Set a value without asking or telling anybody."""
         self.__dict__[directive.attribute] = value
+
+    def take_sentinel_line(self, line: SentinelLine) -> None:
+        """A line `sentinel ...`, which only a Sentinel has.
+
+        Raises:
+            RefusedError: with Redis's words.
+        """
+        raise RefusedError("sentinel directive while not in sentinel mode")
 
     def settle(self) -> None:
         """Bring values that Redis takes from a wider range into the range that works."""

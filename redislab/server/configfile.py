@@ -11,11 +11,10 @@ import glob
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from redislab.server.directive_kinds import WRONG_NUMBER, RefusedError, to_bytes, to_text
 from redislab.server.directives import DIRECTIVES, FORGOTTEN
-from redislab.server.facts import COMMANDS
 from redislab.server.names import VERSION
 from redislab.server.users import UNKNOWN_COMMAND, RuleError, User, merge_selectors
 from redislab.wire.clitext import quote
@@ -28,7 +27,7 @@ _BAD_DIRECTIVE = "Bad directive or wrong number of arguments"
 _SECOND_USER = "Duplicate user found. A user can only be defined once in config files"
 _INCLUDE_DEPTH_MAX = 64
 
-_USAGE = """Usage: redislab server [/path/to/redis.conf] [options] [-]
+USAGE = """Usage: redislab server [/path/to/redis.conf] [options] [-]
        redislab server - (read the configuration from standard input)
        redislab server -v or --version
        redislab server -h or --help
@@ -65,8 +64,8 @@ class ConfigError(StartupExit):
     """The configuration cannot be read; `stderr` or `log` say why, in Redis's words."""
 
 
-def answer_special_options(argv: Sequence[str]) -> None:
-    """Answer --version, --help, --test-memory and --check-system.
+def answer_special_options(argv: Sequence[str], usage: str = USAGE) -> None:
+    """Answer --version, --help (with `usage`), --test-memory and --check-system.
 
     Raises:
         StartupExit: one of them came first on the command line.
@@ -76,7 +75,7 @@ def answer_special_options(argv: Sequence[str]) -> None:
         line = f"Redis server v={VERSION} sha=00000000:0 malloc=python bits=64 build=redislab\n"
         raise StartupExit(0, stdout=line)
     if first in {"-h", "--help"}:
-        raise StartupExit(1, stderr=_USAGE)
+        raise StartupExit(1, stderr=usage)
     if first == "--test-memory":
         if len(argv) != 2:
             message = (
@@ -89,15 +88,13 @@ def answer_special_options(argv: Sequence[str]) -> None:
     if first == "--check-system":
         line = "Nothing to check: redislab neither forks nor allocates huge pages.\n"
         raise StartupExit(0, stdout=line)
-    if "--sentinel" in argv:
-        raise StartupExit(1, stderr="--sentinel: the Sentinel mode is not built yet in redislab\n")
 
 
 def options_as_lines(argv: Sequence[str]) -> bytes:
     """The options of the command line as the lines of redis.conf that they stand for.
 
     A word with two hyphens in front begins a line once the line before has a value; `--save` may
-    stand without one.
+    stand without one, and so may `--sentinel`, which says nothing more.
     """
     text = b""
     has_value = True
@@ -111,11 +108,11 @@ def options_as_lines(argv: Sequence[str]) -> bytes:
             continue
         text += (b"\n" if text else b"") + raw[2:] + b" "
         has_value = len(split_words(raw) or ()) != 1
-        if has_value or word.lower() != "--save":
+        if has_value or word.lower() not in {"--save", "--sentinel"}:
             continue
         last = at == len(argv) - 1
         if last or argv[at + 1].startswith("--"):
-            text += b'""'
+            text += b'""' if word.lower() == "--save" else b""
             has_value = not last
     return text
 
@@ -140,6 +137,14 @@ def read_file(path: str, directory: str) -> bytes:
     return content
 
 
+class SentinelLine(NamedTuple):
+    """A line `sentinel ...`: its number, the whole of it, and its words after the first."""
+
+    number: int
+    line: bytes
+    words: tuple[bytes, ...]
+
+
 class Reader:
     """Reads the text of one configuration into a `Config`."""
 
@@ -162,16 +167,16 @@ class Reader:
             if not line or line.startswith(b"#"):
                 continue
             try:
-                self._read_line(line)
+                self._read_line(line, number)
             except RefusedError as refused:
-                raise _fatal(str(refused), number, line) from None
+                raise fatal(str(refused), number, line) from None
         self.adding = False
         try:
             self._check_whole()
         except RefusedError as refused:
-            raise _fatal(str(refused)) from None
+            raise fatal(str(refused)) from None
 
-    def _read_line(self, line: bytes) -> None:
+    def _read_line(self, line: bytes, number: int) -> None:
         words = split_words(line)
         if words is None:
             raise RefusedError("Unbalanced quotes in configuration line")
@@ -180,7 +185,7 @@ class Reader:
         name = to_text(words[0]).lower()
         directive = DIRECTIVES.get(name)
         if directive is None:
-            self._read_other(name, words)
+            self._read_other(name, words, line, number)
             return
         values = words[1:]
         if directive.kind.multi and len(values) == 1 and values[0]:
@@ -192,7 +197,7 @@ class Reader:
         self.config.given[directive.name] = None
         self.config.store(directive, value)
 
-    def _read_other(self, name: str, words: list[bytes]) -> None:
+    def _read_other(self, name: str, words: list[bytes], line: bytes, number: int) -> None:
         """Lines that are no settings."""
         config = self.config
         if name in FORGOTTEN and len(words) == 2:
@@ -211,7 +216,7 @@ class Reader:
             config.unbuilt_lines[name] = None
         elif name == "sentinel":
             if len(words) > 1:
-                raise RefusedError("sentinel directive while not in sentinel mode")
+                config.take_sentinel_line(SentinelLine(number, line, tuple(words[1:])))
         else:
             raise RefusedError(_BAD_DIRECTIVE)
 
@@ -225,7 +230,8 @@ class Reader:
     def _rename(self, name: bytes, target: bytes) -> None:
         """Note the new name of a command; an empty one takes the command away."""
         renamed = self.config.renamed_commands
-        taken = (set(COMMANDS) - set(renamed)) | {new.lower() for new in renamed.values()}
+        known = set(self.config.commands)
+        taken = (known - set(renamed)) | {new.lower() for new in renamed.values()}
         if b"|" in name or name not in taken:
             raise RefusedError("No such command in rename-command")
         taken.discard(name)
@@ -244,7 +250,7 @@ class Reader:
         if any(name == known for known, *_ in self.config.users):
             raise _bad_user(name, _SECOND_USER)
         rules, _ = merge_selectors(words[2:])
-        user = User(name)
+        user = User(name, catalog=self.config.commands)
         for at, rule in enumerate(rules):
             try:
                 user.apply(rule)
@@ -278,7 +284,7 @@ def _bad_user(shown: bytes, reason: str) -> RefusedError:
     return RefusedError(f"Error in user declaration '{to_text(shown)}': {reason}")
 
 
-def _fatal(message: str, number: int = 0, line: bytes = b"") -> ConfigError:
+def fatal(message: str, number: int = 0, line: bytes = b"") -> ConfigError:
     """Redis's report of a line that it does not take."""
     report = f"\n*** FATAL CONFIG FILE ERROR (Redis {VERSION}) ***\n"
     if number:

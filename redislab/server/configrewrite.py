@@ -8,7 +8,7 @@ follow each other become one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
 from redislab.server.directive_kinds import to_text
@@ -46,8 +46,24 @@ def rewritten(
     config: Config, users: Iterable[bytes], old: bytes, *, everything: bool = False
 ) -> bytes:
     """The new content of a configuration file, given the old one."""
-    draft = _Draft(old)
+    draft = Draft(old)
+    put_settings(draft, config, users, everything=everything)
+    return draft.content()
+
+
+def put_settings(
+    draft: Draft,
+    config: Config,
+    users: Iterable[bytes],
+    *,
+    everything: bool = False,
+    without: Container[str] = (),
+) -> None:
+    """Write what is a server's: its settings, but for those `without`, and its users."""
     for directive in ALL:
+        if directive.name in without:
+            draft.put(directive.name, [])
+            continue
         lines = directive.kind.lines(config.value(directive.name), directive.default)
         draft.put(directive.name, [(line, needed or everything) for line, needed in lines])
     if config.aclfile:
@@ -55,13 +71,18 @@ def rewritten(
     else:
         draft.put("user", [(user, True) for user in users])
     draft.put("loadmodule", [])
-    return draft.content()
 
 
-class _Draft:
-    """The lines of a file being rewritten."""
+class Draft:
+    """The lines of a file being rewritten.
 
-    def __init__(self, old: bytes) -> None:
+    Args:
+        old: the file as it is.
+        of_sentinel: lines that begin with `sentinel` are told apart by their second word.
+    """
+
+    def __init__(self, old: bytes, *, of_sentinel: bool = False) -> None:
+        self.of_sentinel = of_sentinel
         self.lines: list[bytes] = []
         self.places: dict[str, list[int]] = {}  # lines that a name has and that are not used yet
         self.processed: dict[str, None] = {}
@@ -76,12 +97,15 @@ class _Draft:
             self.lines.append(line)
             return
         words = split_words(line)
+        words = words or []
         name = to_text(words[0]).lower() if words else ""
         if name in DIRECTIVES:
             name = DIRECTIVES[name].name
         elif name not in _OTHER_LINES:
             self.lines.append(b"# ??? " + line)
             return
+        if self.of_sentinel and name == "sentinel" and len(words) > 1:
+            name = f"sentinel {to_text(words[1])}"
         self.places.setdefault(name, []).append(len(self.lines))
         self.lines.append(line)
 

@@ -141,7 +141,7 @@ def _greeting(c: Client) -> bytes:
         (b"proto", integer(c.resp)),
         (b"id", integer(c.id)),
         (b"mode", bulk(c.node.mode.encode())),
-        (b"role", bulk(c.node.role.encode())),
+        *(((b"role", bulk(c.node.role.encode())),) if c.node.holds_data else ()),
         (b"modules", array(())),
     )
     return map_([part for key, value in fields for part in (bulk(key), value)], c.resp)

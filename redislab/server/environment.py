@@ -12,7 +12,7 @@ with the process standing still for it, as Redis does. Paths are absolute, with 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Literal, Protocol
@@ -101,6 +101,28 @@ class Disk(Protocol):
         ...
 
 
+class Program(Protocol):
+    """A program of this machine that a node has started (of `subprocess.Popen`)."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        ...
+
+    def poll(self) -> int | None:
+        """Its exit code, or a signal's number below zero; None while it runs."""
+        ...
+
+    def kill(self) -> None:
+        """End it."""
+        ...
+
+
+# Starts a program: its absolute path, its arguments (the first is its name), where it is to work.
+# Raises OSError if it cannot be executed.
+StartProgram = Callable[[str, Sequence[str], str], Program]
+
+
 @dataclass(slots=True)
 class Environment:
     """A node's surroundings.
@@ -120,6 +142,7 @@ class Environment:
             there before the first file is written; `disk` makes it then.
         utc_offset: seconds that the log's clock is ahead of UTC.
         machine: what INFO shows as `os`, and the machine's memory in bytes.
+        start_program: starts a program of the machine; None where there are none.
     """
 
     name: str
@@ -134,3 +157,4 @@ class Environment:
     directory: str
     utc_offset: float = 0.0
     machine: tuple[str, int] = ("Simulated 1.0 virtual", 8 * 1024**3)
+    start_program: StartProgram | None = None

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from redislab.server.node import Node
 
 Fields = list[tuple[str, object]]
+# A title, and what makes the fields, by the name that is asked for.
+Sections = dict[str, tuple[str, Callable[["Node"], Fields]]]
 
 DEFAULT = (
     "server",
@@ -45,12 +47,13 @@ def info(c: Client, args: list[bytes]) -> Reply:
     return verbatim(report(c.node, wanted).encode("utf-8", "surrogateescape"), c.resp)
 
 
-def report(node: Node, wanted: Sequence[str] = ()) -> str:
+def report(node: Node, wanted: Sequence[str] = (), sections: Sections | None = None) -> str:
     """The text of INFO.
 
     Args:
         node: the node to tell of.
         wanted: names of sections, `default`, `all` or `everything`; unknown ones are passed over.
+        sections: all that there are, by name; by default those of a server.
     """
     names = list(wanted) or ["default"]
     everything = "all" in names or "everything" in names
@@ -59,7 +62,7 @@ def report(node: Node, wanted: Sequence[str] = ()) -> str:
     if "modules" in names:
         names.append("module_list")
     parts = []
-    for name, (title, fields) in SECTIONS.items():
+    for name, (title, fields) in (SECTIONS if sections is None else sections).items():
         if everything or name in names:
             lines = [f"{key}:{_show(value)}\r\n" for key, value in fields(node)]
             parts.append(f"# {title}\r\n{''.join(lines)}")
@@ -360,7 +363,7 @@ def _keyspace(node: Node) -> Fields:
     ]
 
 
-SECTIONS: dict[str, tuple[str, Callable[[Node], Fields]]] = {
+SECTIONS: Sections = {
     "server": ("Server", _server),
     "clients": ("Clients", _clients),
     "memory": ("Memory", _memory),

@@ -1,6 +1,7 @@
 """`redislab server`: one node as a program, started, logging and stopping as redis-server does.
 
-Follows `main` in `src/server.c` of Redis 7.0. The event loop is uvloop's where that is installed.
+A Sentinel is started in the same way, with other classes (`redislab.sentinel.main`). Follows `main`
+in `src/server.c` of Redis 7.0. The event loop is uvloop's where that is installed.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import os
 import platform
 import random
 import resource
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -29,20 +32,41 @@ from redislab.server.shutdown import Signals
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def main(argv: list[str]) -> int:
-    """Run a server until it is told to stop.
+@dataclass(frozen=True)
+class Kind:
+    """A kind of node that can be run as a program.
+
+    Attributes:
+        name: of the command that runs it.
+        letter: in its lines of the log, before the node runs.
+        read: reads a configuration from the words of a command line, and standard input.
+        make: makes a node.
+    """
+
+    name: str
+    letter: str
+    read: Callable[[list[str], Callable[[], bytes]], Config]
+    make: Callable[[Any, Environment], Node]
+
+
+SERVER = Kind("server", "C", lambda argv, stdin: Config.from_args(argv, stdin=stdin), Node)
+
+
+def main(argv: list[str], kind: Kind = SERVER) -> int:
+    """Run a node until it is told to stop.
 
     Args:
         argv: what redis-server takes: `[redis.conf] [--directive value ...]`.
+        kind: of node.
 
     Returns:
         The exit code: 0 after a clean stop, 1 for a bad configuration or an address in use.
     """
     sink = Sink()
     log = Log(environment(sink, f"redis-{os.getpid()}"))
-    log.role = "C"
+    log.role = kind.letter
     try:
-        config = Config.from_args(argv, stdin=sys.stdin.buffer.read)
+        config = kind.read(argv, sys.stdin.buffer.read)
     except StartupExit as end:
         sys.stdout.write(end.stdout)
         sys.stderr.buffer.write(end.stderr.encode("utf-8", "surrogateescape"))
@@ -61,15 +85,15 @@ def main(argv: list[str]) -> int:
         return 1
     for line in config.notes:
         log.warning(line)
-    _announce(log, config, argv)
+    _announce(log, kind, argv)
     for line in config.warnings():
         log.warning(line)
-    return _run(_serve(config, sink))
+    return _run(_serve(config, kind, sink))
 
 
-async def _serve(config: Config, sink: Sink) -> int:
+async def _serve(config: Config, kind: Kind, sink: Sink) -> int:
     surroundings = environment(sink, f"redis-{config.port}")
-    node = Node(config, surroundings)
+    node = kind.make(config, surroundings)
     node.cron.tasks.append(collector.take_over(config.hz))
     node.log.notice("monotonic clock: POSIX clock_gettime")
     try:
@@ -86,7 +110,7 @@ async def _serve(config: Config, sink: Sink) -> int:
     return node.exit_code or 0
 
 
-def _announce(log: Log, config: Config, argv: list[str]) -> None:
+def _announce(log: Log, kind: Kind, argv: list[str]) -> None:
     log.warning("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo")
     log.warning(
         f"Redis version={VERSION}, bits={64 if sys.maxsize > 2**32 else 32}, commit=00000000, "
@@ -97,7 +121,7 @@ def _announce(log: Log, config: Config, argv: list[str]) -> None:
     else:
         log.warning(
             "Warning: no config file specified, using the default config. In order to specify a "
-            "config file use redislab server /path/to/redis.conf"
+            f"config file use redislab {kind.name} /path/to/redis.conf"
         )
 
 
@@ -172,7 +196,13 @@ def environment(log: Callable[[str], None], name: str) -> Environment:
         directory=str(Path.cwd()),
         utc_offset=float(time.localtime().tm_gmtoff),
         machine=machine(),
+        start_program=start_program,
     )
+
+
+def start_program(path: str, arguments: Sequence[str], directory: str) -> subprocess.Popen[bytes]:
+    """Start a program that writes where this one does, and do not wait for it."""
+    return subprocess.Popen(list(arguments), executable=path, cwd=directory)
 
 
 def machine() -> tuple[str, int]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from redislab.engine.errors import CommandError
 from redislab.engine.keyspace import Engine
-from redislab.engine.table import Block, Reply
+from redislab.engine.table import HANDLERS, Block, Handler, Reply
 from redislab.server import gates, transactions
 from redislab.server.acl import Acl
 from redislab.server.blocking import Blocking
@@ -61,7 +61,7 @@ _CROSS_PROTOCOL = (
 
 
 class Node:
-    """One Redis node.
+    """One Redis node. A Sentinel is one as well, with other commands and without data.
 
     Args:
         config: its directives, as read from redis.conf and the command line.
@@ -70,6 +70,8 @@ class Node:
     Attributes:
         plain: no gate of the node as a whole can be closed (`gates.node_is_plain`).
         current: the client whose command runs now.
+        title: what it calls itself in its last line of the log.
+        holds_data: it has data that outlive it, and somebody may follow it.
         role, mode: what HELLO and INFO say: "master" or "replica", "standalone".
         more_gates: questions that parts built on top of the node ask before a command runs; each
             raises CommandError to refuse it.
@@ -77,6 +79,9 @@ class Node:
         stopped: set once the node has stopped, by whatever way. Made by `start`.
         exit_code: of a node that has ended because it could not go on.
     """
+
+    title: ClassVar[str] = "Redis"
+    holds_data: ClassVar[bool] = True
 
     def __init__(self, config: Config, environment: Environment) -> None:
         self.config = config
@@ -87,10 +92,9 @@ class Node:
         self.run_id = f"{self.random.getrandbits(160):040x}"
         self.role, self.mode = "master", "standalone"
         self.engine = Engine(config.databases, self.now_ms, self.random)
-        load_commands()
         # Every command by its lower-case name, and those on data once more, in the two spellings
         # that clients use: the short cut of a session.
-        self.commands = build_table(config.renamed_commands)
+        self.commands = build_table(config.renamed_commands, self.handlers(), config.commands)
         self._quick = quick_commands(self.commands)
         self._quick_reads = {k: entry for k, entry in self._quick.items() if not entry.writes}
         self.entries = all_entries(self.commands)
@@ -134,6 +138,12 @@ class Node:
         apply_all(self)
         self.refresh()
 
+    @classmethod
+    def handlers(cls) -> Mapping[bytes, Handler]:
+        """The handlers of its commands, by full name."""
+        load_commands()
+        return HANDLERS
+
     # -- life ----------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -150,15 +160,27 @@ class Node:
         self.stand_still()
         await self.listeners.open()
         self._introduce()
-        self.log.warning("Server initialized")
         try:
-            self.acl.start_up()
-            await self.persistence.start_up()
+            await self.start_up()
         except ExitError as end:
             self.die(end.code)
             raise
         self.go_on()
         self.cron.start()
+        self.begin()
+
+    async def start_up(self) -> None:
+        """What is done before anybody is served.
+
+        Raises:
+            ExitError: that cannot be done, or the node was told to end meanwhile.
+        """
+        self.log.warning("Server initialized")
+        self.acl.start_up()
+        await self.persistence.start_up()
+
+    def begin(self) -> None:
+        """What is done once clients are served."""
         self.replication.start()
         self.log.notice("Ready to accept connections")
 

@@ -128,8 +128,8 @@ class Leaving:
 
     async def _leave(self, options: frozenset[str]) -> None:
         node = self.node
-        if node.persistence.loading.running:
-            options = (options - {"save"}) | {"nosave"}  # what is there is only half of the data
+        if node.persistence.loading.running or not node.holds_data:
+            options = (options - {"save"}) | {"nosave"}  # what is there is half of the data at most
         node.log.warning("User requested shutdown...")
         if "now" not in options and node.config.shutdown_timeout and self._lagging():
             await self._wait_for_replicas()
@@ -148,7 +148,7 @@ class Leaving:
             return
         for call in self.before_bye:
             call()
-        node.log.warning("Redis is now ready to exit, bye bye...")
+        node.log.warning(f"{node.title} is now ready to exit, bye bye...")
         await node.stop()
 
     # -- replicas ----------------------------------------------------------------------------------

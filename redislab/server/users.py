@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from redislab.engine.glob import matches
-from redislab.server.facts import CATEGORIES, COMMANDS, CommandFact
+from redislab.server.facts import CATEGORIES, COMMANDS, Catalog, CommandFact
 from redislab.server.facts.keys import find_keys, has_keys
 from redislab.wire.requests import split_words
 
@@ -48,6 +48,7 @@ class Selector:
     """A set of permissions: commands, keys, channels.
 
     Attributes:
+        catalog: all commands that there are.
         commands: full names of the commands allowed.
         future: whether commands unknown today are allowed: rules began with `+@all`.
         first_args: of a command that is denied, the first arguments it may have nevertheless.
@@ -55,7 +56,8 @@ class Selector:
         channels: channel patterns; None stands for every channel.
     """
 
-    def __init__(self, *, every_channel: bool = False) -> None:
+    def __init__(self, *, every_channel: bool = False, catalog: Catalog = COMMANDS) -> None:
+        self.catalog = catalog
         self.commands: set[bytes] = set()
         self.future = False
         self.first_args: dict[bytes, list[bytes]] = {}
@@ -69,12 +71,12 @@ class Selector:
             self.future
             and self.patterns is None
             and self.channels is None
-            and len(self.commands) == len(COMMANDS)
+            and len(self.commands) == len(self.catalog)
         )
 
     def copy(self) -> Selector:
         """An equal selector of its own."""
-        twin = Selector()
+        twin = Selector(catalog=self.catalog)
         twin.commands = self.commands.copy()
         twin.future = self.future
         twin.first_args = {name: list(words) for name, words in self.first_args.items()}
@@ -134,7 +136,7 @@ class Selector:
         elif lowered == b"resetchannels":
             self.channels = {}
         elif lowered in {b"allcommands", b"+@all"}:
-            self.commands, self.future, self.first_args = set(COMMANDS), True, {}
+            self.commands, self.future, self.first_args = set(self.catalog), True, {}
         elif lowered in {b"nocommands", b"-@all"}:
             self.commands, self.future, self.first_args = set(), False, {}
         elif rule[:1] in {b"~", b"%"}:
@@ -146,7 +148,7 @@ class Selector:
         elif rule[:1] == b"+" and b"|" in rule:
             self._allow_part(lowered[1:])
         elif rule[:1] in {b"+", b"-"}:
-            if lowered[1:] not in COMMANDS:
+            if lowered[1:] not in self.catalog:
                 raise RuleError(UNKNOWN_COMMAND)
             self.allow(lowered[1:], rule[:1] == b"+")
         else:
@@ -154,7 +156,7 @@ class Selector:
 
     def allow(self, name: bytes, allowed: bool) -> None:
         """Allow or deny a command with its subcommands."""
-        names = (name, *COMMANDS[name].subcommands)
+        names = (name, *self.catalog[name].subcommands)
         self.first_args.pop(name, None)
         if allowed:
             self.commands.update(names)
@@ -165,13 +167,13 @@ class Selector:
         category = "@" + name.decode("latin-1").lower()
         if category not in CATEGORIES:
             raise RuleError(UNKNOWN_COMMAND)
-        for command in commands_in(category):
+        for command in self.catalog.by_category[category]:
             self.allow(command, allowed)
 
     def _allow_part(self, name: bytes) -> None:
         """`+container|subcommand`, or `+command|first-argument`."""
         container, _, part = name.rpartition(b"|")
-        fact = COMMANDS.get(container)
+        fact = self.catalog.get(container)
         if fact is None:
             raise RuleError(UNKNOWN_COMMAND)
         if b"|" in container:
@@ -179,7 +181,7 @@ class Selector:
         if not part:
             raise RuleError(SYNTAX)
         if fact.subcommands:
-            if name not in COMMANDS:
+            if name not in self.catalog:
                 raise RuleError(UNKNOWN_COMMAND)
             self.allow(name, True)
         elif part not in self.first_args.setdefault(container, []):
@@ -238,15 +240,15 @@ class Selector:
         adding = not self.future
         rules = [b"-@all" if adding else b"+@all"]
         sign = b"+@" if adding else b"-@"
-        drawn = Selector()
+        drawn = Selector(catalog=self.catalog)
         drawn.apply(rules[0])
-        wanted = self.commands if adding else set(COMMANDS) - self.commands
+        wanted = self.commands if adding else set(self.catalog) - self.commands
         remaining = set(wanted)
         candidates = list(CATEGORIES)
         while True:
-            best, fewest, most = "", len(COMMANDS), 0
+            best, fewest, most = "", len(self.catalog), 0
             for category in candidates:
-                names = commands_in(category)
+                names = self.catalog.by_category[category]
                 right = sum(name in remaining for name in names)
                 wrong = len(names) - right
                 if right > wrong and (wrong < fewest or (wrong == fewest and right > most)):
@@ -256,11 +258,11 @@ class Selector:
             candidates.remove(best)
             rule = sign + best[1:].encode()
             drawn.apply(rule)
-            for name in commands_in(best):
+            for name in self.catalog.by_category[best]:
                 remaining.discard(name)
-                remaining.difference_update(COMMANDS[name].subcommands)
+                remaining.difference_update(self.catalog[name].subcommands)
             rules.append(rule)
-        for name in _containers_first():
+        for name in self.catalog.containers_first:
             allowed = name in self.commands
             if allowed != (name in drawn.commands):
                 rules.append((b"+" if allowed else b"-") + name)
@@ -277,20 +279,23 @@ class User:
         plain: may do everything, so that nothing needs to be asked.
     """
 
-    def __init__(self, name: bytes, *, every_channel: bool = False) -> None:
+    def __init__(
+        self, name: bytes, *, every_channel: bool = False, catalog: Catalog = COMMANDS
+    ) -> None:
         self.name = name
+        self.catalog = catalog
         self.enabled = False
         self.no_password = False
         self.sanitize: bool | None = None
         self.passwords: dict[bytes, None] = {}
         self.every_channel = every_channel
-        self.selectors = [Selector(every_channel=every_channel)]
+        self.selectors = [Selector(every_channel=every_channel, catalog=catalog)]
         self.plain = False
 
     @classmethod
-    def default(cls) -> User:
+    def default(cls, catalog: Catalog = COMMANDS) -> User:
         """The default user as it is before any configuration."""
-        user = cls(b"default")
+        user = cls(b"default", catalog=catalog)
         for rule in (b"+@all", b"~*", b"&*", b"on", b"nopass"):
             user.apply(rule)
         return user
@@ -358,7 +363,7 @@ class User:
                     "The password you are trying to remove from the user does not exist"
                 )
         elif rule[:1] == b"(" and rule[-1:] == b")":
-            selector = Selector(every_channel=self.every_channel)
+            selector = Selector(every_channel=self.every_channel, catalog=self.catalog)
             for inner in split_words(rule[1:-1]) or ():
                 selector.apply(inner)
             self.selectors.append(selector)
@@ -374,7 +379,7 @@ class User:
         self.no_password = self.enabled = False
         self.sanitize = True
         self.passwords.clear()
-        self.selectors = [Selector(every_channel=self.every_channel)]
+        self.selectors = [Selector(every_channel=self.every_channel, catalog=self.catalog)]
 
     @staticmethod
     def _hash(rule: bytes) -> bytes:
@@ -443,29 +448,6 @@ def merge_selectors(rules: Sequence[bytes]) -> tuple[list[bytes], bytes | None]:
         else:
             merged.append(rule)
     return merged, opened[0] if opened else None
-
-
-def commands_in(category: str) -> list[bytes]:
-    """The full names of the commands in a category, subcommands among them."""
-    if not _BY_CATEGORY:
-        _BY_CATEGORY.update({known: [] for known in CATEGORIES})
-        for name, fact in COMMANDS.items():
-            for known in fact.categories:
-                _BY_CATEGORY[known].append(name)
-    return _BY_CATEGORY[category]
-
-
-_BY_CATEGORY: dict[str, list[bytes]] = {}
-
-
-def _containers_first() -> list[bytes]:
-    """All commands, each container before its subcommands."""
-    return [
-        full
-        for name, fact in COMMANDS.items()
-        if b"|" not in name
-        for full in (name, *fact.subcommands)
-    ]
 
 
 def key_use(flags: Sequence[str]) -> int:

@@ -215,7 +215,6 @@ def test_relative_paths_are_seen_from_dir(tmp_path):
         (["--test-memory"], 1, "stderr", "Please specify the amount of memory"),
         (["--test-memory", "10"], 1, "stderr", "cannot test memory"),
         (["--check-system"], 0, "stdout", "Nothing to check"),
-        (["x.conf", "--sentinel"], 1, "stderr", "not built"),
     ],
 )
 def test_special_options_are_answered(argv, code, where, text):

@@ -5,6 +5,8 @@ external mode, against a server that listens: it starts no servers of its own an
 needs them. A few units are all about how a server starts; there the suite starts the program that
 it is given. Each run has a folder to itself, made of links into the sources, so that runs may go on
 side by side and the sources stay as they are.
+
+The tests of Sentinel are a suite of their own, which starts five Sentinels and five servers.
 """
 
 from __future__ import annotations
@@ -35,8 +37,11 @@ PORTS_PER_RUN = 64
 
 REAL_PROGRAM = None  # the one that is installed
 OUR_PROGRAM = (sys.executable, "-m", "redislab", "server")
+OUR_SENTINEL = (sys.executable, "-m", "redislab", "sentinel")
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+# A line of the suite of Sentinel: the time, the test's name, and how it went.
+_SENTINEL_OUTCOME = re.compile(r"^\d\d:\d\d:\d\d> (.*?): .*?(OK$|FAILED|$)", re.MULTILINE)
 _OUTCOME = re.compile(
     r"^\[(ok|err|exception)\]: (.*?)(?: \(\d+ ms\)| in tests/\S+\.tcl)?$", re.MULTILINE
 )
@@ -94,23 +99,60 @@ def run_unit_with_program(
         timeout_s: how long the unit may take, in seconds; then it is ended.
     """
     with _work_folder(source) as folder:
-        if program is not None:
-            start = folder / "src" / "redis-server"
-            start.unlink(missing_ok=True)
-            start.write_text(f'#!/bin/sh\nexec {shlex.join(program)} "$@"\n')
-            start.chmod(0o755)
+        _put_program(folder, "redis-server", program)
         ports = ("--portcount", str(PORTS_PER_RUN - 1))
         return _run(folder, unit, run, timeout_s, "--clients", "1", *ports)
 
 
+def run_sentinel_units(
+    source: Path,
+    units: tuple[str, ...],
+    sentinel: tuple[str, ...] | None,
+    server: tuple[str, ...] | None,
+    timeout_s: float,
+) -> Outcome:
+    """Run units of the tests of Sentinel, such as `01`, one after the other on the same processes.
+
+    Args:
+        source: the folder of Redis's sources.
+        units: the beginnings of the units' names.
+        sentinel: the words that start a Sentinel; None for the real one.
+        server: the words that start a server; None for the real one.
+        timeout_s: how long all may take, in seconds; then they are ended.
+    """
+    with _work_folder(source) as folder:
+        _put_program(folder, "redis-sentinel", sentinel)
+        _put_program(folder, "redis-server", server)
+        chosen = [word for unit in units for word in ("--single", f"tests/{unit}")]
+        output, finished = _run_command(folder, ["./runtest-sentinel", *chosen], timeout_s)
+    return read_sentinel_outcome(output, finished=finished)
+
+
+def _put_program(folder: Path, name: str, program: tuple[str, ...] | None) -> None:
+    """Put a program in the place of one of Redis's, if there is one to put there."""
+    if program is None:
+        return
+    start = folder / "src" / name
+    start.unlink(missing_ok=True)
+    start.write_text(f'#!/bin/sh\nexec {shlex.join(program)} "$@"\n')
+    start.chmod(0o755)
+
+
 def _run(folder: Path, unit: str, run: int, timeout_s: float, *options: str) -> Outcome:
     base_port = FIRST_BASE_PORT + PORTS_PER_RUN * run
+    words = [
+        *("./runtest", *options, "--baseport", str(base_port)),
+        *("--durable", "--tags", "-slow", "--single", unit),
+    ]
+    output, finished = _run_command(folder, words, timeout_s)
+    return read_outcome(output, finished=finished)
+
+
+def _run_command(folder: Path, words: list[str], timeout_s: float) -> tuple[str, bool]:
+    """Run a command of the suite: what it printed, and whether it came to its end in time."""
     with (folder / "output").open("w+b") as sink:
         process = subprocess.Popen(
-            [
-                *("./runtest", *options, "--baseport", str(base_port)),
-                *("--durable", "--tags", "-slow", "--single", unit),
-            ],
+            words,
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             stdout=sink,
@@ -129,7 +171,7 @@ def _run(folder: Path, unit: str, run: int, timeout_s: float, *options: str) -> 
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         sink.seek(0)
-        return read_outcome(sink.read().decode(errors="replace"), finished=finished)
+        return sink.read().decode(errors="replace"), finished
 
 
 def read_outcome(output: str, *, finished: bool) -> Outcome:
@@ -146,16 +188,31 @@ def read_outcome(output: str, *, finished: bool) -> Outcome:
     )
 
 
+def read_sentinel_outcome(output: str, *, finished: bool) -> Outcome:
+    """Read what the suite of Sentinel printed; it ends in `GOOD!` where all is well."""
+    plain = _ESCAPES.sub("", output)
+    outcomes = _SENTINEL_OUTCOME.findall(plain)
+    return Outcome(
+        passed=tuple(name for name, how in outcomes if how == "OK"),
+        failed=tuple(name for name, how in outcomes if how != "OK"),
+        finished=finished and "GOOD!" in plain,
+        output=plain,
+    )
+
+
 @contextlib.contextmanager
 def _work_folder(source: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="redislab-tcl-") as name:
         folder = Path(name)
-        for part in ("tests/tmp", "src"):
+        for part in ("tests/tmp", "tests/sentinel/tmp", "src"):
             (folder / part).mkdir(parents=True)
-        (folder / "runtest").symlink_to(source / "runtest")
-        for entry in sorted((source / "tests").iterdir()):
-            if entry.name != "tmp":
-                (folder / "tests" / entry.name).symlink_to(entry)
+        for start in ("runtest", "runtest-sentinel"):
+            (folder / start).symlink_to(source / start)
+        # The suite of Sentinel has its working folder beside its tests.
+        for inside in ("tests", "tests/sentinel"):
+            for entry in sorted((source / inside).iterdir()):
+                if entry.name not in {"tmp", "sentinel"}:
+                    (folder / inside / entry.name).symlink_to(entry)
         for program in PROGRAMS:
             installed = shutil.which(f"redis-{program}")
             if installed is not None:

@@ -2,17 +2,21 @@
 
 `COMMANDS` maps full names in lower case, `b"get"` or `b"config|get"`, to facts. It knows every
 command of Redis 7.0 whether or not a node has it; what a node has is in the registry of
-`redislab.engine.table`.
+`redislab.engine.table`. `SENTINEL_COMMANDS` is the same for a Sentinel, whose commands are few.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from redislab.server.facts.arguments import arguments
 from redislab.server.facts.loader import details, load
-from redislab.server.facts.model import CATEGORIES, Argument, CommandFact, Details, KeySpec
+from redislab.server.facts.model import (
+    CATEGORIES,
+    Argument,
+    Catalog,
+    CommandFact,
+    Details,
+    KeySpec,
+)
 from redislab.server.facts.tables import (
     admin,
     cluster,
@@ -22,6 +26,7 @@ from redislab.server.facts.tables import (
     hashes,
     lists,
     pubsub,
+    sentinel,
     server,
     sets,
     sorted_sets,
@@ -32,7 +37,9 @@ from redislab.server.facts.tables import (
 __all__ = [
     "CATEGORIES",
     "COMMANDS",
+    "SENTINEL_COMMANDS",
     "Argument",
+    "Catalog",
     "CommandFact",
     "Details",
     "KeySpec",
@@ -56,6 +63,13 @@ _FAMILIES = (
     cluster,
 )
 
-COMMANDS: Mapping[bytes, CommandFact] = MappingProxyType(
-    load(table for family in _FAMILIES for table in family.TABLES)
+COMMANDS = Catalog(load(table for family in _FAMILIES for table in family.TABLES))
+
+SENTINEL_COMMANDS = Catalog(
+    {
+        name: fact
+        for name, fact in COMMANDS.items()
+        if name.partition(b"|")[0].decode() in sentinel.SHARED
+    }
+    | load(sentinel.TABLES)
 )

@@ -5,7 +5,7 @@ It is close to how Redis's documentation writes a call, with what COMMAND DOCS h
 | written | meaning |
 | --- | --- |
 | `value` | an argument of that name; a string |
-| `seconds:int` | of another type: int, double, pattern, unix-time |
+| `seconds:int` | of another type: int, double, pattern, unix-time, pure-token |
 | `key#0` | a key, described by the command's key spec 0; `name:pattern#1` for another type |
 | `COUNT=count:int` | preceded by a token |
 | `NX` | a token alone, its name in lower case; `'~'/approximately` where the name differs |
@@ -25,7 +25,13 @@ from functools import cache
 from redislab.server.facts.loader import details
 from redislab.server.facts.model import Argument, CommandFact
 
-_TYPES = {"int": "integer", "double": "double", "pattern": "pattern", "unix-time": "unix-time"}
+_TYPES = {
+    "int": "integer",
+    "double": "double",
+    "pattern": "pattern",
+    "unix-time": "unix-time",
+    "pure-token": "pure-token",
+}
 _PIECE = re.compile(
     r"\s+|(?P<mark>\.\.\.\+?|[\[\]<>{}|])"
     r"|(?:(?P<token>[A-Z][A-Z0-9-]*)=)?"

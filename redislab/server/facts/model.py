@@ -6,7 +6,9 @@ show them; the names of the fields are theirs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 # The order in which Redis lists the categories of a command.
 CATEGORIES = (
@@ -127,6 +129,41 @@ class CommandFact:
     def fits(self, words: int) -> bool:
         """Whether a call of so many words, the name among them, has the right number of them."""
         return words == self.arity if self.arity >= 0 else words >= -self.arity
+
+
+class Catalog(Mapping[bytes, CommandFact]):
+    """The facts of the commands of one kind of node, by full name. Not to be changed."""
+
+    def __init__(self, facts: dict[bytes, CommandFact]) -> None:
+        self._facts = facts
+
+    def __getitem__(self, name: bytes) -> CommandFact:
+        return self._facts[name]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._facts)
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+    @cached_property
+    def by_category(self) -> dict[str, list[bytes]]:
+        """The full names of the commands in each ACL category, subcommands among them."""
+        found: dict[str, list[bytes]] = {category: [] for category in CATEGORIES}
+        for name, fact in self._facts.items():
+            for category in fact.categories:
+                found[category].append(name)
+        return found
+
+    @cached_property
+    def containers_first(self) -> tuple[bytes, ...]:
+        """All full names, each container before its subcommands."""
+        return tuple(
+            full
+            for name, fact in self._facts.items()
+            if b"|" not in name
+            for full in (name, *fact.subcommands)
+        )
 
 
 @dataclass(frozen=True, slots=True)
