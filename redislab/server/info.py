@@ -53,12 +53,13 @@ def report(node: Node, wanted: Sequence[str] = (), sections: Sections | None = N
     Args:
         node: the node to tell of.
         wanted: names of sections, `default`, `all` or `everything`; unknown ones are passed over.
-        sections: all that there are, by name; by default those of a server.
+        sections: all that there are, by name, and all are told by default; None stands for those
+            of a server.
     """
     names = list(wanted) or ["default"]
     everything = "all" in names or "everything" in names
     if "default" in names:
-        names += DEFAULT
+        names += DEFAULT if sections is None else sections
     if "modules" in names:
         names.append("module_list")
     parts = []

@@ -50,9 +50,9 @@ class Case:
         return f"{self.family}: {self.name}"
 
 
-def read_cases() -> Iterator[Case]:
-    """Every case of every list."""
-    for path in sorted(CALLS.glob("*.txt")):
+def read_cases(folder: Path = CALLS) -> Iterator[Case]:
+    """Every case of every list in a folder."""
+    for path in sorted(folder.glob("*.txt")):
         case = Case(path.stem, "start")
         for number, line in enumerate(path.read_bytes().splitlines(), 1):
             if line.startswith(b"# "):
