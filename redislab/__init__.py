@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from redislab.labs.replication import ReplicationLab
+    from redislab.labs.sentinel import SentinelLab
     from redislab.labs.single import SingleLab
     from redislab.magics import load_ipython_extension
 
 __version__ = "0.1.0"
 
-__all__ = ["ReplicationLab", "SingleLab", "__version__", "load_ipython_extension"]
+__all__ = ["ReplicationLab", "SentinelLab", "SingleLab", "__version__", "load_ipython_extension"]
 
 _HOMES = {
     "ReplicationLab": "redislab.labs.replication",
+    "SentinelLab": "redislab.labs.sentinel",
     "SingleLab": "redislab.labs.single",
     "load_ipython_extension": "redislab.magics",
 }

@@ -1,6 +1,7 @@
 """Topologies as objects: a lab starts nodes in a world and lets a reader watch and harm them."""
 
 from redislab.labs.replication import ReplicationLab
+from redislab.labs.sentinel import SentinelLab
 from redislab.labs.single import SingleLab
 
-__all__ = ["ReplicationLab", "SingleLab"]
+__all__ = ["ReplicationLab", "SentinelLab", "SingleLab"]

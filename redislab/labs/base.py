@@ -407,12 +407,16 @@ class Lab(ABC):
             client = self._observers[name] = self._world.client(
                 name,
                 OBSERVER,
-                password=self._password,
+                password=self._password_of(name),
                 socket_timeout=ASK_SECONDS,
                 retry=Retry(NoBackoff(), 0),
                 decode_responses=True,
             )
         return client
+
+    def _password_of(self, name: str) -> str | None:
+        """What a node asks for."""
+        return self._password
 
     def _snapshot_of(self, handle: NodeHandle) -> NodeSnapshot:
         info = self._ask(handle.name)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from redislab.labs.base import Lab, Named
+from redislab.labs.base import Named
+from redislab.labs.network import NetworkLab
 from redislab.labs.router import Router
 from redislab.labs.snapshot import NodeSnapshot
 from redislab.wire.resp import bulks
-from redislab.worlds.base import BOTH, CLIENT, NodeHandle, NodeSpec, directions
+from redislab.worlds.base import CLIENT, NodeHandle, NodeSpec
 
 if TYPE_CHECKING:
     from redislab.benchmark import Result
@@ -111,7 +112,7 @@ class ReplicationSnapshot:
         return asdict(self)
 
 
-class ReplicationLab(Lab):
+class ReplicationLab(NetworkLab):
     """One master and its replicas, in any world. When it is made, the replicas have the data.
 
     Args:
@@ -151,8 +152,6 @@ class ReplicationLab(Lab):
             directives.setdefault("masterauth", password)
         super().__init__(world, seed, password=password, **options)
         self._directives = directives
-        self._cuts: dict[tuple[str, str], None] = {}
-        self._delays: dict[tuple[str, str], float] = {}
         self._watch: Any = None
         self._writers: dict[str, redis.Redis] = {}
         self._written = 0
@@ -298,27 +297,6 @@ class ReplicationLab(Lab):
 
     # -- faults ----------------------------------------------------------------------------------
 
-    def cut(self, a: Named, b: Named, direction: str = BOTH) -> None:
-        """Let nothing through between two hosts; a snapshot tells which are cut."""
-        super().cut(a, b, direction)
-        self._cuts |= dict.fromkeys(directions(str(a), str(b), direction))
-
-    def delay(self, a: Named, b: Named, seconds: float, jitter: float = 0.0) -> None:
-        """Add one-way latency between two hosts; a snapshot tells how much."""
-        super().delay(a, b, seconds, jitter)
-        self._delays[str(a), str(b)] = seconds
-
-    def heal(self, a: Named | None = None, b: Named | None = None) -> None:
-        """Undo every cut and every delay, or those between two hosts, both ways."""
-        super().heal(a, b)
-        ends = {str(a), str(b)}
-        self._cuts = {pair: None for pair in self._cuts if a is not None and set(pair) != ends}
-        self._delays = {
-            pair: seconds
-            for pair, seconds in self._delays.items()
-            if a is not None and set(pair) != ends
-        }
-
     def repair(self, timeout: float = _SYNC_SECONDS) -> None:
         """Heal every link, start or wake every node, and wait until the replicas follow.
 
@@ -356,18 +334,19 @@ class ReplicationLab(Lab):
         """What the nodes say of themselves now; a node that does not answer is not `up`."""
         nodes = tuple(self._snapshot_of(handle) for handle in self.nodes.values())
         by_address = {(each.host, each.port): each for each in nodes}
-        followers = tuple(_follower(each, by_address) for each in nodes if each.role == "slave")
+        followers = tuple(follower(each, by_address) for each in nodes if each.role == "slave")
         return ReplicationSnapshot(
             self.now,
             nodes,
             _master_of(nodes, followers),
             followers,
-            tuple(self._cuts),
-            tuple((*pair, seconds) for pair, seconds in self._delays.items()),
+            self.cuts,
+            self.delays,
         )
 
 
-def _follower(node: NodeSnapshot, by_address: Mapping[tuple[str, int], NodeSnapshot]) -> Follower:
+def follower(node: NodeSnapshot, by_address: Mapping[tuple[str, int], NodeSnapshot]) -> Follower:
+    """What a replica says of itself, and what the nodes at these addresses know of it."""
     info = node.info
     where = (str(info.get("master_host")), int(info.get("master_port", 0)))
     master = by_address.get(where)

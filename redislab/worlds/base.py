@@ -95,6 +95,19 @@ class Event:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of a node's log.
+
+    Attributes:
+        time: seconds since the lab began, on the lab's clock; the line itself has the node's own.
+        text: the line, without its end.
+    """
+
+    time: float
+    text: str
+
+
 class Journal(Protocol):
     """What a world wrote down, in the order in which it happened."""
 
@@ -193,6 +206,23 @@ class World(Protocol):
         """A stock asyncio client of a node, on host `at`."""
         ...
 
+    def connections(self, at: str, options: dict[str, Any]) -> type[redis.Connection]:
+        """The class of a blocking client's connections on a host, for a pool of one's own.
+
+        Args:
+            at: the host.
+            options: of the pool; what is missing in them is put in.
+        """
+        ...
+
+    def async_connections(self, at: str, options: dict[str, Any]) -> type[redis.asyncio.Connection]:
+        """The same for an asyncio client."""
+        ...
+
+    def keep(self, client: redis.Redis | redis.asyncio.Redis) -> None:
+        """Close a client of such a pool with the world, and not before."""
+        ...
+
     def run(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Run a coroutine in the world, as code of the host "client", and return its result."""
         ...
@@ -203,6 +233,10 @@ class World(Protocol):
 
     def log(self, name: str) -> str:
         """The text of a node's log."""
+        ...
+
+    def log_lines(self, name: str, since: int = 0) -> list[LogLine]:
+        """The lines of a node's log, over all of its runs, but the first `since`."""
         ...
 
     def files(self, name: str) -> dict[str, bytes]:

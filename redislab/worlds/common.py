@@ -101,15 +101,22 @@ class CommonWorld(ABC, Generic[NodeT]):
 
     def client(self, node: str, at: str = CLIENT, **options: Any) -> redis.Redis:
         """A stock blocking client on host `at`."""
-        client = self._blocking_client(self._node(node).handle, at, options)
-        self._clients.append(client)
+        handle = self._node(node).handle
+        client = stock_client(self.connections(at, options), handle.host, handle.port, options)
+        self.keep(client)
         return client
 
     def async_client(self, node: str, at: str = CLIENT, **options: Any) -> redis.asyncio.Redis:
         """A stock asyncio client on host `at`."""
-        client = self._asyncio_client(self._node(node).handle, at, options)
-        self._clients.append(client)
+        handle = self._node(node).handle
+        connection = self.async_connections(at, options)
+        client = stock_async_client(connection, handle.host, handle.port, options)
+        self.keep(client)
         return client
+
+    def keep(self, client: redis.Redis | redis.asyncio.Redis) -> None:
+        """Close a client with the world, and not before."""
+        self._clients.append(client)
 
     # -- what each world does in its own way ------------------------------------------------------
 
@@ -134,14 +141,12 @@ class CommonWorld(ABC, Generic[NodeT]):
         """Undo the cut and the delay from one host to the other."""
 
     @abstractmethod
-    def _blocking_client(
-        self, handle: NodeHandle, at: str, options: dict[str, Any]
-    ) -> redis.Redis: ...
+    def connections(self, at: str, options: dict[str, Any]) -> type[redis.Connection]:
+        """The class of a blocking client's connections on a host; puts in options."""
 
     @abstractmethod
-    def _asyncio_client(
-        self, handle: NodeHandle, at: str, options: dict[str, Any]
-    ) -> redis.asyncio.Redis: ...
+    def async_connections(self, at: str, options: dict[str, Any]) -> type[redis.asyncio.Connection]:
+        """The same for an asyncio client."""
 
     # -- names ---------------------------------------------------------------------------------
 

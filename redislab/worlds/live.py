@@ -19,7 +19,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from redislab.worlds.background import Owner
-from redislab.worlds.base import NodeHandle, NodeSpec
+from redislab.worlds.base import LogLine, NodeHandle, NodeSpec
 from redislab.worlds.nodes import (
     Directives,
     LogLines,
@@ -80,6 +80,10 @@ class Guest(RealNode):
         """The text of its log, over all of its runs."""
         return self._log.text()
 
+    def log_lines(self) -> list[LogLine]:
+        """Its lines."""
+        return self._log.lines(0)
+
     def directives(self) -> Directives:
         """Without what tells a process where it dials from: the loop sees to that."""
         config = super().directives()
@@ -121,7 +125,7 @@ class Guest(RealNode):
 
         def log(line: str) -> None:
             if not owner.is_dead:
-                self._log.append(line)
+                self._log.append(world.now, line)
 
         return Environment(
             name=name,

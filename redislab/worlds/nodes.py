@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from redislab.worlds.base import NodeSpec, WorldError
+from redislab.worlds.base import LogLine, NodeSpec, WorldError
 
 if TYPE_CHECKING:
     from redislab.server import Environment
@@ -84,17 +84,23 @@ class LogLines:
     """A node's log, over all of its runs."""
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
+        self._lines: list[LogLine] = []
+        self._forgotten = 0
 
-    def append(self, line: str) -> None:
+    def append(self, time: float, line: str) -> None:
         """Add a line; the oldest tenth goes when there are too many."""
-        self._lines.append(line)
+        self._lines.append(LogLine(time, line))
         if len(self._lines) > LOG_LINES_MAX:
             del self._lines[: LOG_LINES_MAX // 10]
+            self._forgotten += LOG_LINES_MAX // 10
+
+    def lines(self, since: int) -> list[LogLine]:
+        """The lines but the first `since`."""
+        return self._lines[max(0, since - self._forgotten) :]
 
     def text(self) -> str:
         """All lines, each with its line end."""
-        return "".join(f"{line}\n" for line in self._lines)
+        return "".join(f"{line.text}\n" for line in self._lines)
 
 
 def check_program(spec: NodeSpec) -> None:

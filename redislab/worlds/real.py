@@ -33,6 +33,7 @@ from redislab.worlds.base import (
     OBSERVER,
     Address,
     Event,
+    LogLine,
     NodeHandle,
     NodeSpec,
     State,
@@ -45,7 +46,7 @@ from redislab.worlds.clients import (
     close_client,
     routed,
 )
-from redislab.worlds.common import CommonWorld, stock_async_client, stock_client
+from redislab.worlds.common import CommonWorld
 from redislab.worlds.dialers import finder
 from redislab.worlds.nodes import (
     Directives,
@@ -151,6 +152,10 @@ class RealNode(ABC):
     def log(self) -> str:
         """The text of its log."""
 
+    @abstractmethod
+    def log_lines(self) -> list[LogLine]:
+        """Its lines."""
+
     def directives(self) -> Directives:
         """What it is configured with: its spec, and the address that it really has."""
         config = directives(self.spec)
@@ -195,6 +200,9 @@ class RealWorld(CommonWorld[RealNode]):
             goes through relays (`routes.py`). For a single node it only costs time.
         own_addresses: for tests: whether hosts are told apart by address; None is where the
             machine can do it.
+
+    Attributes:
+        began_at: when the world began, in seconds since the epoch.
     """
 
     name: str
@@ -203,6 +211,7 @@ class RealWorld(CommonWorld[RealNode]):
         self, *, seed: int = 0, relayed: bool = False, own_addresses: bool | None = None
     ) -> None:
         self._began = time.monotonic()
+        self.began_at = time.time()
         self._journal = EventJournal(self._began)
         super().__init__(seed, self._journal)
         self.workspace = Workspace()
@@ -315,6 +324,10 @@ class RealWorld(CommonWorld[RealNode]):
     def log(self, name: str) -> str:
         """The text of a node's log."""
         return self._node(name).log()
+
+    def log_lines(self, name: str, since: int = 0) -> list[LogLine]:
+        """The lines of a node's log but the first `since`."""
+        return self._node(name).log_lines()[since:]
 
     def process_id(self, name: str) -> int:
         """The process id of a node that runs; raises WorldError for one that has none."""
@@ -454,17 +467,15 @@ class RealWorld(CommonWorld[RealNode]):
     def _heal_one(self, source: str, target: str) -> None:
         self._routes.heal_one(source, target)
 
-    def _blocking_client(self, handle: NodeHandle, at: str, options: dict[str, Any]) -> redis.Redis:
+    def connections(self, at: str, options: dict[str, Any]) -> type[redis.Connection]:
+        """The class of a blocking client's connections on a host; puts in options."""
         options.setdefault("retry", Retry(ExponentialWithJitterBackoff(), CLIENT_RETRIES))
-        connection = routed(RoutedConnection, self._dial_from(at))
-        return stock_client(connection, handle.host, handle.port, options)
+        return routed(RoutedConnection, self._dial_from(at))
 
-    def _asyncio_client(
-        self, handle: NodeHandle, at: str, options: dict[str, Any]
-    ) -> redis.asyncio.Redis:
+    def async_connections(self, at: str, options: dict[str, Any]) -> type[redis.asyncio.Connection]:
+        """The same for an asyncio client."""
         options.setdefault("retry", AsyncRetry(ExponentialWithJitterBackoff(), CLIENT_RETRIES))
-        connection = routed(RoutedAsyncConnection, self._dial_from(at))
-        return stock_async_client(connection, handle.host, handle.port, options)
+        return routed(RoutedAsyncConnection, self._dial_from(at))
 
     def _dial_from(self, at: str) -> Any:
         self._clients_at.setdefault(at)

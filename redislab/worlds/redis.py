@@ -8,12 +8,14 @@ of a notebook's cell does not reach them.
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,14 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from redislab.worlds.base import NodeHandle, NodeSpec, ProgramMissingError, State, WorldError
+from redislab.worlds.base import (
+    LogLine,
+    NodeHandle,
+    NodeSpec,
+    ProgramMissingError,
+    State,
+    WorldError,
+)
 from redislab.worlds.nodes import Directives, node_factory
 from redislab.worlds.real import RealNode, RealWorld
 
@@ -111,6 +120,15 @@ class ProcessNode(RealNode):
         log = self.home / str(self.spec.config.get("logfile", LOG_NAME))
         return output + (log.read_text(errors="replace") if log.is_file() else "")
 
+    def log_lines(self) -> list[LogLine]:
+        """The lines of its log that say when they were written."""
+        found: list[LogLine] = []
+        for text in self.log().splitlines():
+            time = _when(text)
+            if time is not None:
+                found.append(LogLine(time - self.world.began_at, text))
+        return found
+
     def directives(self) -> Directives:
         """With what a process is told of where it runs."""
         config = super().directives()
@@ -189,6 +207,17 @@ class OwnProcessWorld(RealWorld):
         return ProcessNode(self, spec, handle, site, command)
 
 
+def _when(line: str) -> float | None:
+    """The time of a line of a log, in seconds since the epoch."""
+    found = _STAMP.match(line)
+    if found is None:
+        return None
+    moment = datetime.strptime(found[1], "%d %b %Y %H:%M:%S.%f")  # noqa: DTZ007 - local, as logged
+    return moment.timestamp()
+
+
+# Process, role, and the time in the machine's own zone.
+_STAMP = re.compile(r"\d+:[A-Z] (\d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}) ")
 _COMMANDS = {"redis": "server", "sentinel": "sentinel"}
 _PROGRAMS = {"redis": "redis-server", "sentinel": "redis-sentinel"}
 # Where Debian keeps a program in another package than redis-server.

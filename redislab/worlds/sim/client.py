@@ -22,7 +22,6 @@ from contextvars import Context
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import redis
 import redis.asyncio
 from redis._parsers import _RESP2Parser, _RESP3Parser
 from redis.asyncio.retry import Retry as AsyncRetry
@@ -31,7 +30,6 @@ from redis.connection import Connection, PythonRespSerializer
 from redis.retry import Retry
 
 from redislab.worlds.base import CLIENT_RETRIES
-from redislab.worlds.common import stock_async_client, stock_client
 from redislab.worlds.sim.hosts import CURRENT, Process
 
 if TYPE_CHECKING:
@@ -317,23 +315,21 @@ class SimRetry(Retry):
                     self._driver.wait(lambda: False, seconds)
 
 
-def blocking_client(driver: Driver, host: str, port: int, options: dict[str, Any]) -> redis.Redis:
-    """A stock blocking client whose connections run the simulation."""
+def blocking_connections(driver: Driver, options: dict[str, Any]) -> type[SimConnection]:
+    """The class of a blocking client's connections, which run the simulation."""
     retry: Retry = options.pop("retry", None) or Retry(SeededBackoff(driver.random), CLIENT_RETRIES)
     options["retry"] = SimRetry(driver, retry._backoff, retry._retries, retry._supported_errors)
-    connection = type("SimConnection", (SimConnection,), {"driver": driver})
-    return stock_client(connection, host, port, options)
+    return type("SimConnection", (SimConnection,), {"driver": driver})
 
 
-def asyncio_client(
-    driver: Driver, host: str, port: int, options: dict[str, Any], *, elsewhere: bool
-) -> redis.asyncio.Redis:
-    """A stock asyncio client; `elsewhere` when it lives on another host than its caller."""
+def asyncio_connections(
+    driver: Driver, options: dict[str, Any], *, elsewhere: bool
+) -> type[redis.asyncio.Connection]:
+    """The same for asyncio; `elsewhere` when they begin on another host than their caller's."""
     options.setdefault("retry", AsyncRetry(SeededBackoff(driver.random), CLIENT_RETRIES))
-    connection: type[redis.asyncio.Connection] = redis.asyncio.Connection
     if elsewhere:
-        connection = type("SimAsyncConnection", (_AsyncConnection,), {"driver": driver})
-    return stock_async_client(connection, host, port, options)
+        return type("SimAsyncConnection", (_AsyncConnection,), {"driver": driver})
+    return redis.asyncio.Connection
 
 
 class _AsyncConnection(redis.asyncio.Connection):

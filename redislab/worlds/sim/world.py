@@ -19,6 +19,7 @@ from redislab.worlds.base import (
     CLIENT,
     OBSERVER,
     Address,
+    LogLine,
     NodeHandle,
     NodeSpec,
     State,
@@ -40,7 +41,7 @@ from redislab.worlds.nodes import (
     node_name,
     start,
 )
-from redislab.worlds.sim.client import Driver, asyncio_client, blocking_client
+from redislab.worlds.sim.client import Driver, asyncio_connections, blocking_connections
 from redislab.worlds.sim.disk import SimDisk
 from redislab.worlds.sim.faults import Faults
 from redislab.worlds.sim.hosts import Process
@@ -208,6 +209,10 @@ class SimWorld(CommonWorld[_SimNode]):
         """The text of a node's log."""
         return self._node(name).log.text()
 
+    def log_lines(self, name: str, since: int = 0) -> list[LogLine]:
+        """The lines of a node's log but the first `since`."""
+        return self._node(name).log.lines(since)
+
     def direct(self, name: str) -> Address:
         """Where a node listens."""
         handle = self._node(name).handle
@@ -293,7 +298,7 @@ class SimWorld(CommonWorld[_SimNode]):
 
         def log(line: str) -> None:
             if process.state != "dead":
-                node.log.append(line)
+                node.log.append(self.loop.now, line)
 
         return Environment(
             name=node.handle.name,
@@ -379,15 +384,13 @@ class SimWorld(CommonWorld[_SimNode]):
     def _heal_one(self, source: str, target: str) -> None:
         self.network.heal_one(source, target)
 
-    def _blocking_client(self, handle: NodeHandle, at: str, options: dict[str, Any]) -> redis.Redis:
-        return blocking_client(self._driver(at), handle.host, handle.port, options)
+    def connections(self, at: str, options: dict[str, Any]) -> type[redis.Connection]:
+        """The class of a blocking client's connections on a host; puts in options."""
+        return blocking_connections(self._driver(at), options)
 
-    def _asyncio_client(
-        self, handle: NodeHandle, at: str, options: dict[str, Any]
-    ) -> redis.asyncio.Redis:
-        return asyncio_client(
-            self._driver(at), handle.host, handle.port, options, elsewhere=at != CLIENT
-        )
+    def async_connections(self, at: str, options: dict[str, Any]) -> type[redis.asyncio.Connection]:
+        """The same for an asyncio client."""
+        return asyncio_connections(self._driver(at), options, elsewhere=at != CLIENT)
 
 
 def _directives(node: _SimNode) -> Directives:

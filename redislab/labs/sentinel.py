@@ -1,0 +1,339 @@
+"""A master, its replicas, and the Sentinels that watch over them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import redis
+import redis.asyncio
+import redis.asyncio.sentinel
+import redis.sentinel
+
+from redislab.labs.base import Named
+from redislab.labs.events import EventTable
+from redislab.labs.network import NetworkLab
+from redislab.labs.replication import follower
+from redislab.labs.sentinelstate import Opinion, SentinelSnapshot, log_event, opinion
+from redislab.labs.writer import Reign, Writer, reigns_of
+from redislab.worlds.base import CLIENT, NodeHandle, NodeSpec
+
+# How long the nodes may take to know each other when a lab begins.
+_READY_SECONDS = 60.0
+# A client that waits longer for a master that fell silent would never ask the Sentinels again.
+CLIENT_TIMEOUT_SECONDS = 1.0
+SENTINEL_TIMEOUT_SECONDS = 0.5
+
+# redis-py's, which come without types.
+_BLOCKING: Any = redis.sentinel.Sentinel
+_ASYNC: Any = redis.asyncio.sentinel.Sentinel
+
+Which = bool | Collection[int] | None
+
+
+class SentinelLab(NetworkLab):
+    """A master with replicas and Sentinels, in any world; when it is made, all know each other.
+
+    The servers are `redis-1` (the first master), `redis-2` ..., the Sentinels `sentinel-1` ...
+
+    Args:
+        replicas: how many.
+        sentinels: how many.
+        quorum: how many Sentinels have to agree that the master is down.
+        world: "sim" (virtual time), "live" (real ports) or "redis" (real programs).
+        seed: of everything that is left to chance.
+        down_after_ms: how long the silence of a node is that makes it down.
+        failover_timeout_ms: bounds the steps of a failover, and twice it is the time between two.
+        parallel_syncs: how many replicas are sent to a new master at the same time.
+        password: what the servers ask for; the Sentinels and the lab's clients know it.
+        sentinel_password: what the Sentinels ask for, likewise.
+        service: what the Sentinels call the master.
+        config: further directives for every server.
+        sentinel_config: further directives for every Sentinel; those of the kind `sentinel` as a
+            tuple of lines.
+        real_servers: which servers are real redis-servers: all, none, those at these places (0 is
+            the first master); None is as the world has it.
+        real_sentinels: which Sentinels are real, likewise.
+        ready: wait until all know each other; False returns at once.
+        options: further options of the world.
+
+    Attributes:
+        service: what the Sentinels call the master.
+
+    Raises:
+        ValueError: when there is no such world.
+        ProgramMissingError: when a real program is missing; it names the package.
+        TimeoutError: when the nodes did not get to know each other in time.
+    """
+
+    def __init__(
+        self,
+        *,
+        replicas: int = 2,
+        sentinels: int = 3,
+        quorum: int = 2,
+        world: str = "sim",
+        seed: int = 0,
+        down_after_ms: int = 30_000,
+        failover_timeout_ms: int = 180_000,
+        parallel_syncs: int = 1,
+        password: str | None = None,
+        sentinel_password: str | None = None,
+        service: str = "mymaster",
+        config: Mapping[str, Any] | None = None,
+        sentinel_config: Mapping[str, Any] | None = None,
+        real_servers: Which = None,
+        real_sentinels: Which = None,
+        ready: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(world, seed, password=password, **options)
+        self.service = service
+        self._sentinel_password = sentinel_password
+        self._ids: dict[str, str] = {}
+        self._writers: list[Writer] = []
+        # Redis waits five seconds for more replicas to come before it sends them the data.
+        directives: dict[str, Any] = {"repl-diskless-sync-delay": "0", **(config or {})}
+        if password is not None:
+            directives |= {"requirepass": password, "masterauth": password}
+        first: NodeHandle | None = None
+        for place in range(replicas + 1):
+            where = {} if first is None else {"replicaof": f"{first.host} {first.port}"}
+            real = _is_real(real_servers, place)
+            handle = self._start(NodeSpec(f"redis-{place + 1}", directives | where, real=real))
+            first = first or handle
+        assert first is not None, "there is a master"
+        self._first = first
+        watched = dict(sentinel_config or {})
+        lines = [f"monitor {service} {first.host} {first.port} {quorum}"]
+        lines += [
+            f"down-after-milliseconds {service} {down_after_ms}",
+            f"failover-timeout {service} {failover_timeout_ms}",
+            f"parallel-syncs {service} {parallel_syncs}",
+        ]
+        if password is not None:
+            lines.append(f"auth-pass {service} {password}")
+        if sentinel_password is not None:
+            watched["requirepass"] = sentinel_password
+            lines.append(f"sentinel-pass {sentinel_password}")
+        watched["sentinel"] = (*lines, *watched.get("sentinel", ()))
+        for place in range(sentinels):
+            real = _is_real(real_sentinels, place)
+            self._start(NodeSpec(f"sentinel-{place + 1}", watched, program="sentinel", real=real))
+        if ready:
+            self.wait_until(lambda now: now.settled, timeout=_READY_SECONDS)
+
+    # -- who is who ------------------------------------------------------------------------------
+
+    @property
+    def servers(self) -> list[NodeHandle]:
+        """The nodes that hold data, whatever they are at the moment."""
+        return [handle for name, handle in self.nodes.items() if not _is_sentinel(name)]
+
+    @property
+    def sentinels(self) -> list[NodeHandle]:
+        """The Sentinels."""
+        return [handle for name, handle in self.nodes.items() if _is_sentinel(name)]
+
+    @property
+    def master(self) -> NodeHandle:
+        """The master, as the Sentinels name it now.
+
+        Raises:
+            LookupError: no Sentinel answers, or they name a stranger.
+        """
+        name = self._with_opinions().named
+        if name not in self.nodes:
+            raise LookupError(f"the Sentinels name no server of this lab, but {name or 'nobody'}")
+        return self.nodes[name]
+
+    @property
+    def replicas(self) -> list[NodeHandle]:
+        """The servers that are not the master that the Sentinels name."""
+        named = self._with_opinions().named
+        return [handle for handle in self.servers if handle.name != named]
+
+    def failover(self, sentinel: Named | None = None) -> None:
+        """SENTINEL FAILOVER: a Sentinel puts a replica in the master's place without being asked.
+
+        Raises:
+            redis.ResponseError: there is no fit replica, or a failover is under way.
+        """
+        name = self.sentinels[0].name if sentinel is None else str(sentinel)
+        client: Any = self._observer(name)
+        client.execute_command("SENTINEL", "FAILOVER", self.service)
+
+    # -- clients ---------------------------------------------------------------------------------
+
+    def client(self, node: Named | None = None, *, at: str = CLIENT, **options: Any) -> redis.Redis:
+        """A stock redis-py client of the master, wherever that is: it asks the Sentinels.
+
+        Args:
+            node: a client of this node instead, which follows nobody.
+            at: the host that it lives on.
+            options: redis-py's. `socket_timeout` is how long it waits for a master that fell
+                silent before it asks the Sentinels again, one second unless told otherwise.
+        """
+        if node is not None:
+            return self._client_of(node, at, options)
+        return self._follow(at, options, is_master=True)
+
+    def replica_client(self, *, at: str = CLIENT, **options: Any) -> redis.Redis:
+        """A stock redis-py client of the replicas in turn, as the Sentinels name them."""
+        return self._follow(at, options, is_master=False)
+
+    def sentinel_client(
+        self, sentinel: Named | None = None, *, at: str = CLIENT, **options: Any
+    ) -> redis.Redis:
+        """A stock redis-py client of a Sentinel, of the first if none is named."""
+        return self._client_of(self.sentinels[0] if sentinel is None else sentinel, at, options)
+
+    def async_client(
+        self, node: Named | None = None, *, at: str = CLIENT, **options: Any
+    ) -> redis.asyncio.Redis:
+        """The same as `client` for asyncio."""
+        if node is not None:
+            options.setdefault("password", self._password_of(str(node)))
+            return self._world.async_client(str(self.find(node)), at, **options)
+        finder: Any = _ASYNC([])
+        finder.sentinels = [
+            self._world.async_client(each.name, at, **self._asking()) for each in self.sentinels
+        ]
+        self._complete(options)
+        connection = self._world.async_connections(at, options)
+        managed = type(
+            "Followed", (redis.asyncio.sentinel.SentinelManagedConnection, connection), {}
+        )
+        client: redis.asyncio.Redis = finder.master_for(
+            self.service, connection_class=managed, **options
+        )
+        self._world.keep(client)
+        return client
+
+    def writer(self, *, rate: float = 10.0, at: str = CLIENT, **options: Any) -> Writer:
+        """A client that writes numbered keys from now on, and knows what became of each.
+
+        Args:
+            rate: writes a second.
+            at: the host that it lives on.
+            options: redis-py's.
+        """
+        writer = Writer(self, f"write-{len(self._writers) + 1}", rate=rate, at=at, **options)
+        self._writers.append(writer)
+        return writer
+
+    # -- what can be seen ------------------------------------------------------------------------
+
+    @property
+    def events(self) -> EventTable:
+        """What happened: what was done to the lab, and what the Sentinels' logs tell, in order."""
+        found = list(self._world.journal.events)
+        for handle in self.sentinels:
+            told = (log_event(handle.name, line) for line in self._world.log_lines(handle.name))
+            found += [event for event in told if event is not None]
+        return EventTable(sorted(found, key=lambda event: event.time))
+
+    def reigns(self) -> list[Reign]:
+        """Which server became the master when, as the servers' logs tell."""
+        logs = [(each.name, self._world.log_lines(each.name)) for each in self.servers]
+        return reigns_of(self._first.name, logs)
+
+    def snapshot(self) -> SentinelSnapshot:
+        """What servers and Sentinels say now; one that does not answer is not `up`."""
+        nodes = tuple(self._snapshot_of(handle) for handle in self.servers)
+        by_address = {(each.host, each.port): each for each in nodes}
+        return SentinelSnapshot(
+            self.now,
+            nodes,
+            tuple(follower(each, by_address) for each in nodes if each.role == "slave"),
+            self._opinions(),
+            self.cuts,
+            self.delays,
+        )
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _with_opinions(self) -> SentinelSnapshot:
+        """A snapshot that has asked Sentinels only."""
+        return SentinelSnapshot(self.now, (), (), self._opinions())
+
+    def _opinions(self) -> tuple[Opinion, ...]:
+        return tuple(self._opinion(handle) for handle in self.sentinels)
+
+    def _opinion(self, handle: NodeHandle) -> Opinion:
+        state = self._world.state(handle.name)
+        silent = Opinion(handle.name, handle.host, handle.port, up=False, state=state)
+        if state != "running":
+            return silent
+        client: Any = self._observer(handle.name)
+        for _ in range(2):
+            try:
+                return self._ask_opinion(client, silent)
+            except redis.ConnectionError:
+                # It may have been the connection to an earlier run of it.
+                client.connection_pool.disconnect()
+            except redis.RedisError:
+                break
+        return silent
+
+    def _ask_opinion(self, client: Any, known: Opinion) -> Opinion:
+        names = {(each.host, each.port): each.name for each in self.servers}
+        own_id = client.execute_command("SENTINEL", "MYID")
+        self._ids[own_id] = known.name
+        master = client.sentinel_master(self.service)
+        # In epoch 0 nobody gets a vote: the answer is whom it has voted for.
+        vote = client.execute_command(
+            "SENTINEL", "IS-MASTER-DOWN-BY-ADDR", master["ip"], master["port"], 0, own_id
+        )
+        answering = Opinion(
+            known.name, known.host, known.port, up=True, state=known.state, id=own_id
+        )
+        return opinion(answering, master, vote, client.info(), names, self._ids)
+
+    def _client_of(self, node: Named, at: str, options: dict[str, Any]) -> redis.Redis:
+        options.setdefault("password", self._password_of(str(node)))
+        return self._world.client(str(self.find(node)), at, **options)
+
+    def _follow(self, at: str, options: dict[str, Any], *, is_master: bool) -> redis.Redis:
+        finder: Any = _BLOCKING([])
+        finder.sentinels = [
+            self._world.client(each.name, at, **self._asking()) for each in self.sentinels
+        ]
+        self._complete(options)
+        connection = self._world.connections(at, options)
+        managed = type("Followed", (redis.sentinel.SentinelManagedConnection, connection), {})
+        find: Any = finder.master_for if is_master else finder.slave_for
+        client: redis.Redis = find(self.service, connection_class=managed, **options)
+        pool: Any = client.connection_pool
+        # redis-py draws the replica that it begins with from the process's random source.
+        pool.proxy.slave_rr_counter = -1
+        self._world.keep(client)
+        return client
+
+    def _complete(self, options: dict[str, Any]) -> None:
+        options.setdefault("password", self._password)
+        options.setdefault("socket_timeout", CLIENT_TIMEOUT_SECONDS)
+        options.setdefault("socket_connect_timeout", CLIENT_TIMEOUT_SECONDS)
+
+    def _asking(self) -> dict[str, Any]:
+        """Options of a client's connections to the Sentinels."""
+        return {
+            "password": self._sentinel_password,
+            "socket_timeout": SENTINEL_TIMEOUT_SECONDS,
+            "socket_connect_timeout": SENTINEL_TIMEOUT_SECONDS,
+        }
+
+    def _password_of(self, name: str) -> str | None:
+        """What a node asks for."""
+        return self._sentinel_password if _is_sentinel(name) else self._password
+
+
+def _is_sentinel(name: str) -> bool:
+    return name.startswith("sentinel-")
+
+
+def _is_real(which: Which, place: int) -> bool | None:
+    """Whether the node at a place is a real one; None is as the world has it."""
+    if which is None or isinstance(which, bool):
+        return which
+    return place in which

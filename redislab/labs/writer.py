@@ -1,0 +1,229 @@
+"""A client that writes numbered keys through failovers, and knows what became of each write.
+
+It is a stock redis-py client that asks the Sentinels who the master is. Every write is a key of its
+own with its number as the value, so the data of the master at the end say which acknowledged writes
+are left. What was lost, was lost in one of the ways that the documentation of Sentinel and of
+replication admits, or something is wrong; which way it was, follows from who acknowledged the
+write, and from when which server became the master, as the servers' logs tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import redis
+
+from redislab.worlds.base import CLIENT, LogLine
+
+if TYPE_CHECKING:
+    from redislab.labs.sentinel import SentinelLab
+
+Reason = Literal["split brain", "asynchronous replication", "power failure", "unexplained"]
+
+_PROMOTED = re.compile(r"\d+:[A-Z] [^*#]*[*#] MASTER MODE enabled")
+_BATCH = 500  # keys that are read at once
+
+
+@dataclass(slots=True)
+class Write:
+    """One write.
+
+    Attributes:
+        key: its key; the value is the number.
+        number: counted from 0.
+        sent: when it was sent first, in seconds of the lab's clock.
+        ended: when the reply came, or the client gave up; None while it waits.
+        acknowledged: whether the reply was OK.
+        node: the name of the server that acknowledged it.
+        error: what went wrong.
+    """
+
+    key: str
+    number: int
+    sent: float
+    ended: float | None = None
+    acknowledged: bool = False
+    node: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reign:
+    """A server has become the master.
+
+    Attributes:
+        since: when, in seconds of the lab's clock.
+        node: which one.
+    """
+
+    since: float
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An acknowledged write that is gone.
+
+    Attributes:
+        key: its key.
+        acknowledged: when, in seconds of the lab's clock.
+        node: by which server.
+        reason: which of the known ways it was lost in.
+        successor: the server that took the place of that one; empty for none.
+        since: since when.
+    """
+
+    key: str
+    acknowledged: float
+    node: str
+    reason: Reason
+    successor: str = ""
+    since: float = 0.0
+
+    def __str__(self) -> str:
+        what = f"{self.key}, acknowledged by {self.node} at {self.acknowledged:.3f} s"
+        if self.reason == "split brain":
+            return f"{what}: split brain, {self.successor} had replaced it at {self.since:.3f} s"
+        if self.reason == "asynchronous replication":
+            return (
+                f"{what}: asynchronous replication, it was not yet at {self.successor}, promoted"
+                f" at {self.since:.3f} s"
+            )
+        return f"{what}: {self.reason}"
+
+
+class Writer:
+    """A client that writes, until it is stopped.
+
+    Args:
+        lab: whose Sentinels it asks.
+        name: of the writer: its keys begin with it.
+        rate: writes a second; after a silence it does not make up for what it could not write.
+        at: the host that it lives on.
+        options: of the client; see `SentinelLab.async_client`.
+
+    Attributes:
+        writes: all it wrote, in order.
+    """
+
+    def __init__(
+        self, lab: SentinelLab, name: str, *, rate: float, at: str = CLIENT, **options: Any
+    ) -> None:
+        self.name = name
+        self.writes: list[Write] = []
+        self._lab = lab
+        self._rate = rate
+        self._names = {(node.host, node.port): node.name for node in lab.nodes.values()}
+        self._client: Any = lab.async_client(at=at, **options)
+        self._task: asyncio.Task[None] | None = None
+        lab.run(self._start())
+
+    @property
+    def acknowledged(self) -> list[Write]:
+        """Those that were acknowledged."""
+        return [write for write in self.writes if write.acknowledged]
+
+    @property
+    def failed(self) -> list[Write]:
+        """Those that were not: they may have been written all the same."""
+        return [
+            write for write in self.writes if write.ended is not None and not write.acknowledged
+        ]
+
+    def stop(self) -> None:
+        """Write no more. May be called again."""
+        if self._task is not None:
+            self._lab.run(self._stop())
+
+    def missing(self) -> list[Write]:
+        """The acknowledged writes that the master of this moment does not have.
+
+        Raises:
+            redis.RedisError: the master does not answer.
+        """
+        wanted = self.acknowledged
+        client = self._lab.client(at="observer", decode_responses=True)
+        found: list[Any] = []
+        for begin in range(0, len(wanted), _BATCH):
+            found += client.mget([write.key for write in wanted[begin : begin + _BATCH]])
+        return [
+            write for write, value in zip(wanted, found, strict=True) if value != str(write.number)
+        ]
+
+    def lost(self) -> list[Lost]:
+        """The acknowledged writes that are gone, each with the way in which it was lost."""
+        reigns = self._lab.reigns()
+        return [explain(write, reigns) for write in self.missing()]
+
+    async def _start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=self.name)
+
+    async def _stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await self._client.aclose()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            await self._write()
+            due = max(due + 1 / self._rate, loop.time())
+            await asyncio.sleep(due - loop.time())
+
+    async def _write(self) -> None:
+        number = len(self.writes)
+        write = Write(f"{self.name}:{number}", number, self._lab.now)
+        self.writes.append(write)
+        try:
+            await self._client.set(write.key, number)
+        except (redis.RedisError, OSError) as failure:
+            write.error = f"{type(failure).__name__}: {failure}"
+        else:
+            write.acknowledged = True
+            address = self._client.connection_pool.master_address
+            write.node = self._names.get(address, "?")
+        write.ended = self._lab.now
+
+
+def reigns_of(first: str, logs: Iterable[tuple[str, Sequence[LogLine]]]) -> list[Reign]:
+    """Who became the master when, as the servers' logs tell.
+
+    Args:
+        first: the master at the beginning.
+        logs: name and lines of each server.
+    """
+    found = [Reign(0.0, first)]
+    for name, lines in logs:
+        found += [Reign(line.time, name) for line in lines if _PROMOTED.match(line.text)]
+    return sorted(found, key=lambda reign: reign.since)
+
+
+def explain(write: Write, reigns: Sequence[Reign]) -> Lost:
+    """In which of the known ways an acknowledged write was lost.
+
+    The server that acknowledged it had been replaced already: split brain. It was replaced later:
+    then the write was not at the one that was promoted.
+    """
+    assert write.ended is not None, "it was acknowledged"
+    lost = Lost(write.key, write.ended, write.node, "unexplained")
+    mine = [at for at, each in enumerate(reigns) if each.node == write.node]
+    mine = [at for at in mine if reigns[at].since <= write.ended]
+    if not mine:
+        return lost
+    later = [each for each in reigns[mine[-1] + 1 :] if each.node != write.node]
+    if not later:
+        return lost
+    successor = later[0]
+    known = replace(lost, successor=successor.node, since=successor.since)
+    if successor.since <= write.ended:
+        return replace(known, reason="split brain")
+    return replace(known, reason="asynchronous replication")
