@@ -16,6 +16,7 @@ from functools import lru_cache
 from redislab.sentinel.model import Address, SentinelState
 
 PORT_MAX = 65535
+_NUMBERS = re.compile(r"[0-9a-fA-FxX.]+")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?")
 
 
@@ -27,6 +28,16 @@ def is_ip(host: str) -> bool:
     except ValueError:
         return False
     return "%" not in host
+
+
+def canonical(host: str) -> str:
+    """A host as it was given, but an IPv4 address in four numbers (C also knows 127.1 for one)."""
+    if is_ip(host) or not _NUMBERS.fullmatch(host):
+        return host
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return host
 
 
 def is_usable(state: SentinelState, host: str) -> bool:

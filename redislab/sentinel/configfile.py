@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Self
 
-from redislab.sentinel.addresses import is_usable
+from redislab.sentinel.addresses import canonical, is_usable
 from redislab.sentinel.instances import (
     InstanceError,
     add_master,
@@ -178,8 +178,8 @@ class _Lines:
 
     def address(self, host: str, port: str) -> Address:
         """An address, and the note that it makes no sense, if so."""
-        address = Address(host, to_int(port))
-        if 0 <= address.port <= 65535 and not is_usable(self.state, host):
+        address = Address(canonical(host), to_int(port))
+        if 0 <= address.port <= 65535 and not is_usable(self.state, address.host):
             self.notes.append(f"Failed to resolve hostname '{host}'")
         return address
 
