@@ -98,7 +98,9 @@ def test_the_whole_way():
         for follower in town.sentinels:
             if follower is leader:
                 continue
-            events = without(town.events(follower), "+sdown", "+odown", "-odown", "+slave")
+            events = without(
+                town.events(follower, since=""), "+sdown", "+odown", "-odown", "+slave"
+            )
             assert [event for event in events if event in FOLLOWER] == FOLLOWER
         (address,) = {town.address(each) for each in town.sentinels}
         assert address in [(each.host, each.port) for each in town.replicas]

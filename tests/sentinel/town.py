@@ -20,6 +20,10 @@ class Town:
         settings: of the master `mymaster` at every Sentinel, underscores for hyphens.
         config: further directives of all servers.
         lines: further lines of all Sentinels, what follows `sentinel`.
+        real_servers: which servers are real ones, the master first.
+        real_sentinels: which Sentinels are.
+        leads: the number of the Sentinel that takes a master to be objectively down first; None
+            leaves that to chance.
     """
 
     def __init__(
@@ -32,18 +36,26 @@ class Town:
         quorum=2,
         config=None,
         lines=(),
+        real_servers=(),
+        real_sentinels=(),
+        leads=None,
         **settings,
     ):
         self.world = world or SimWorld(seed=seed)
         self._clients = {}
-        self.master = self.world.start(NodeSpec(name=MASTER, config=config or {}))
-        self.replicas = [self.add_replica(6380 + at, config) for at in range(replicas)]
+        self.master = self.world.start(NodeSpec(MASTER, config or {}, real=0 in real_servers))
+        self.replicas = [
+            self.add_replica(6380 + at, config, real=at + 1 in real_servers)
+            for at in range(replicas)
+        ]
         self.lines = (
-            f"monitor mymaster {self.master.host} {self.master.port} {quorum}",
             *(f"{key.replace('_', '-')} mymaster {value}" for key, value in settings.items()),
             *lines,
         )
-        self.sentinels = [self.add_sentinel(f"sentinel-{at}") for at in range(sentinels)]
+        self.sentinels = []
+        for at in range(sentinels):
+            needed = quorum if leads is None else 1 if at == leads else sentinels
+            self.add_sentinel(f"sentinel-{at}", quorum=needed, real=at in real_sentinels)
 
     def __enter__(self):
         return self
@@ -51,13 +63,15 @@ class Town:
     def __exit__(self, *_):
         self.world.close()
 
-    def add_replica(self, port, config=None):
+    def add_replica(self, port, config=None, *, real=False):
         where = {"replicaof": f"{self.master.host} {self.master.port}"}
-        return self.world.start(NodeSpec(name=f"redis-{port}", config=(config or {}) | where))
+        return self.world.start(NodeSpec(f"redis-{port}", (config or {}) | where, real=real))
 
-    def add_sentinel(self, name, config=None):
-        directives = {"sentinel": self.lines} | (config or {})
-        return self.world.start(NodeSpec(name=name, program="sentinel", config=directives))
+    def add_sentinel(self, name, *, quorum=2, config=None, real=False):
+        monitor = f"monitor mymaster {self.master.host} {self.master.port} {quorum}"
+        directives = {"sentinel": (monitor, *self.lines)} | (config or {})
+        spec = NodeSpec(name, directives, program="sentinel", real=real)
+        self.sentinels.append(self.world.start(spec))
 
     def lines_of(self, sentinel):
         """(time, sign of the level, text) of each line of a Sentinel's log."""
