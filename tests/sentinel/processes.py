@@ -66,8 +66,8 @@ def sentinel(
 
 
 @contextlib.contextmanager
-def server(program: tuple[str, ...], *options: str) -> Iterator[Address]:
-    """Run a server until the block ends."""
-    port = free_port()
+def server(program: tuple[str, ...], *options: str, port: int = 0) -> Iterator[Address]:
+    """Run a server until the block ends; it saves nothing."""
+    port = port or free_port()
     with started([*program, "--port", str(port), "--save", "", *options], port) as address:
         yield address
