@@ -77,6 +77,10 @@ class Town:
         """(time, sign of the level, text) of each line of a Sentinel's log."""
         return [_LINE.fullmatch(line).groups() for line in self.log(sentinel).splitlines()]
 
+    def spec(self, name, *, port=0):
+        """A node that is no part of it."""
+        return NodeSpec(name, {"port": str(port)})
+
     def server(self, port):
         return next(each for each in (self.master, *self.replicas) if each.port == port)
 
