@@ -206,9 +206,9 @@ def test_a_failover_leaves_the_file_that_redis_leaves_and_it_is_read_again(tmp_p
             server(
                 program, f"--replicaof {HOST} {ports[0]}", "--replica-priority 200", port=ports[2]
             ),
+            sentinel(watcher, file=file) as address,
         ):
-            with sentinel(watcher, file=file) as address:
-                found += [re.sub(rb"(?m)^port .*", b"port", each) for each in work(address)]
+            found += [re.sub(rb"(?m)^port .*", b"port", each) for each in work(address)]
         if watcher is not OUR_SENTINEL:
             continue
         for again in (OUR_SENTINEL, real_sentinel()):
