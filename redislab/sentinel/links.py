@@ -43,7 +43,7 @@ class Links:
         self.commands: dict[Link, Wire] = {}
         self.pubsub: dict[Link, Wire] = {}
         self._unsent: dict[Wire, None] = {}
-        self._encoded: dict[str, bytes] = {}
+        self._encoded: dict[bytes, bytes] = {}
 
     # -- making connections ----------------------------------------------------------------------
 
@@ -131,10 +131,9 @@ class Links:
         if arguments:
             data = bulks((name, *arguments))
         else:
-            data = self._encoded.get(command, b"")
-            if not data or name != command.encode():
-                data = bulks((name,))
-                self._encoded[command] = data
+            data = self._encoded.get(name, b"")
+            if not data:
+                data = self._encoded[name] = bulks((name,))
         wire.waiting.append((answered, instance))
         instance.link.pending += 1
         wire.say(data)
