@@ -30,12 +30,24 @@ from redislab.server.directives import ALL, DIRECTIVES, Directive
 from redislab.server.facts import COMMANDS, Catalog
 from redislab.wire.clitext import quote
 
-__all__ = ["BufferLimit", "Config", "ConfigError", "ListenAddress", "RefusedError", "StartupExit"]
+__all__ = [
+    "BufferLimit",
+    "Config",
+    "ConfigError",
+    "ListenAddress",
+    "RefusedError",
+    "StartupExit",
+    "StillLoadingError",
+]
 
 HZ_LEAST, HZ_MOST = 1, 500
 BACKLOG_LEAST = 16 * 1024  # bytes
 _TLS_REFUSED = "Unable to update TLS configuration. Check server logs."
 _TLS_SWITCHES = ("tls-port", "tls-cluster", "tls-replication")
+
+
+class StillLoadingError(Exception):
+    """A directive cannot be changed while data are loaded."""
 
 
 class ListenAddress(NamedTuple):
@@ -204,20 +216,24 @@ class Config(Settings):
         """
         self._listeners.setdefault(DIRECTIVES[name].name, []).append(callback)
 
-    def change(self, pairs: Sequence[tuple[str, bytes]], *, local: bool = True) -> list[str]:
+    def change(
+        self, pairs: Sequence[tuple[str, bytes]], *, local: bool = True, loading: bool = False
+    ) -> list[str]:
         """Set directives as CONFIG SET does: all of them or none.
 
         Args:
             pairs: names as the client spelled them, and values.
             local: whether the client is on this machine.
+            loading: whether the node loads data.
 
         Returns:
             The names of those that changed.
 
         Raises:
+            StillLoadingError: one of them may not be changed while data are loaded.
             RefusedError: with the text of the error reply, without its `ERR`.
         """
-        chosen = self._choose([name for name, _ in pairs], local=local)
+        chosen = self._choose([name for name, _ in pairs], local=local, loading=loading)
         before = {d.name: self.value(d.name) for _, d in chosen}
         for (name, directive), (_, raw) in zip(chosen, pairs, strict=True):
             words = (raw.split(b" ") if raw else []) if directive.kind.multi else [raw]
@@ -261,10 +277,13 @@ class Config(Settings):
             self._apply(each)
         return _set_failed(name, reason)
 
-    def _choose(self, names: Sequence[str], *, local: bool) -> list[tuple[str, Directive]]:
+    def _choose(
+        self, names: Sequence[str], *, local: bool, loading: bool
+    ) -> list[tuple[str, Directive]]:
         """The directives that names mean.
 
         Raises:
+            StillLoadingError: one may not be set while data are loaded.
             RefusedError: one is unknown, may not be set, or comes twice.
         """
         chosen: list[tuple[str, Directive]] = []
@@ -279,6 +298,8 @@ class Config(Settings):
             allowed = self.enable_protected_configs
             if directive.protected and allowed != "yes" and not (allowed == "local" and local):
                 raise _set_failed(name, "can't set protected config")
+            if directive.settled and loading:
+                raise StillLoadingError
             if name.lower() in [known for known, _ in chosen]:
                 raise _set_failed(name, "duplicate parameter")
             chosen.append((name.lower(), directive))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError, syntax_error
 from redislab.engine.table import Reply, command
-from redislab.server.config import no_effect
+from redislab.server.config import StillLoadingError, no_effect
 from redislab.server.configrewrite import rewrite_file
 from redislab.server.directive_kinds import RefusedError, to_text
 from redislab.server.directives import DIRECTIVES
@@ -18,7 +18,6 @@ from redislab.wire.resp import OK, bulk, map_
 if TYPE_CHECKING:
     from redislab.server.client import Client
 
-_NOT_WHILE_LOADING = frozenset({"appendonly", "dir", "repl-diskless-load"})
 _FORMS = (
     ("GET <pattern> [<pattern> ...]", "Read the settings whose names match."),
     ("SET <directive> <value> [<directive> <value> ...]", "Change settings: all of them or none."),
@@ -45,12 +44,12 @@ def config_set(c: Client, args: list[bytes]) -> Reply:
         raise syntax_error()
     node = c.node
     pairs = [(to_text(args[at]), args[at + 1]) for at in range(2, len(args), 2)]
-    names = {name.lower() for name, _ in pairs}
-    if node.persistence.loading.running and not _NOT_WHILE_LOADING.isdisjoint(names):
-        raise CommandError(LOADING)
+    loading = node.persistence.loading.running or bool(node.replication.replicaside.loading)
     before = node.config.values([name for name, _ in pairs])
     try:
-        changed = node.config.change(pairs, local=is_local(c))
+        changed = node.config.change(pairs, local=is_local(c), loading=loading)
+    except StillLoadingError:
+        raise CommandError(LOADING) from None
     except RefusedError as refused:
         raise CommandError(f"ERR {refused}") from None
     for name in changed:

@@ -10,8 +10,9 @@ with two spaces or more between the parts and `-` for an empty default. Types: `
 numbers that Redis keeps unsigned; the rest are kinds of their own in `directive_kinds.py`.
 
 Flags: `immutable` (CONFIG SET refuses), `protected` (refused unless enable-protected-configs allows
-it), `hidden` (CONFIG GET shows it by its exact name only), `sensitive` (a secret: kept out of
-MONITOR and the slow log), `unbuilt` (accepted, but the part of Redis it steers is not built here).
+it), `settled` (refused while data are loaded), `hidden` (CONFIG GET shows it by its exact name
+only), `sensitive` (a secret: kept out of MONITOR and the slow log), `unbuilt` (accepted, but the
+part of Redis it steers is not built here).
 
 One default is ours: `bind` is the loopback interface, where Redis without a file listens to all
 the world and counts on its protected mode.
@@ -60,6 +61,7 @@ class Directive:
     default: object
     immutable: bool
     protected: bool
+    settled: bool
     hidden: bool
     sensitive: bool
     unbuilt: bool
@@ -102,7 +104,7 @@ crash-log-enabled  bool  yes  unbuilt
 crash-memcheck-enabled  bool  yes  unbuilt
 daemonize  bool  no  immutable
 databases  int 1..INT  16  immutable
-dir  directory  .  protected
+dir  directory  .  protected settled
 disable-thp  bool  yes  immutable unbuilt
 dynamic-hz  bool  yes
 hz  int 0..INT  10
@@ -124,7 +126,7 @@ supervised  upstart|systemd|auto|no  no  immutable unbuilt
 syslog-enabled  bool  no  immutable unbuilt
 syslog-facility  facility  local0  immutable unbuilt
 syslog-ident  text  redis  immutable unbuilt
-use-exit-on-panic  bool  no  hidden unbuilt
+use-exit-on-panic  bool  no  hidden
 watchdog-period  int 0..INT  0  hidden unbuilt
 
 # Security
@@ -192,7 +194,7 @@ aof-use-rdb-preamble  bool  yes
 appenddirname  appenddirname:dirname!  appendonlydir  immutable
 appendfilename  appendfilename:filename!  appendonly.aof  immutable
 appendfsync  everysec|always|no  everysec
-appendonly  bool  no
+appendonly  bool  no  settled
 auto-aof-rewrite-min-size  memory 0..LONG  64mb
 auto-aof-rewrite-percentage  int 0..INT  100
 dbfilename  dbfilename:filename  dump.rdb  protected
@@ -212,11 +214,11 @@ masterauth  text?  -  sensitive
 masteruser  text?  -  sensitive
 min-replicas-max-lag/min-slaves-max-lag  int 0..INT  10
 min-replicas-to-write/min-slaves-to-write  int 0..INT  0
-propagation-error-behavior  ignore|panic|panic-on-replicas  ignore  unbuilt
+propagation-error-behavior  ignore|panic|panic-on-replicas  ignore
 repl-backlog-size  memory 1..LONG  1mb
 repl-backlog-ttl  int 0..LONG  3600
-repl-disable-tcp-nodelay  bool  no  unbuilt
-repl-diskless-load  disabled|on-empty-db|swapdb  disabled
+repl-disable-tcp-nodelay  bool  no
+repl-diskless-load  disabled|on-empty-db|swapdb  disabled  settled
 repl-diskless-sync  bool  yes
 repl-diskless-sync-delay  int 0..INT  5
 repl-diskless-sync-max-replicas  int 0..INT  0
@@ -225,9 +227,9 @@ repl-timeout  int 1..INT  60
 replica-announce-ip/slave-announce-ip  text?  -
 replica-announce-port/slave-announce-port  int 0..65535  0
 replica-announced  bool  yes
-replica-ignore-disk-write-errors  bool  no  unbuilt
+replica-ignore-disk-write-errors  bool  no
 replica-ignore-maxmemory/slave-ignore-maxmemory  bool  yes
-replica-lazy-flush/slave-lazy-flush  bool  no  unbuilt
+replica-lazy-flush/slave-lazy-flush  bool  no
 replica-priority/slave-priority  int 0..INT  100
 replica-read-only/slave-read-only  bool  yes
 replica-serve-stale-data/slave-serve-stale-data  bool  yes
@@ -349,6 +351,7 @@ def _directive(line: str) -> Directive:
         value,
         immutable="immutable" in given,
         protected="protected" in given,
+        settled="settled" in given,
         hidden="hidden" in given,
         sensitive="sensitive" in given,
         unbuilt="unbuilt" in given,

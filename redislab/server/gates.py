@@ -43,7 +43,7 @@ _ALLOWED_IN_SUBSCRIPTION = frozenset(
 MAY_REPLICATE = frozenset({"eval", "evalsha", "fcall", "pfcount", "publish", "spublish"})
 _PROTECTED_COMMANDS = frozenset({"debug", "module|load", "module|loadex", "module|unload"})
 _ALLOWING = frozenset({"loading", "stale"})
-_ALLOWED_WITHOUT_MEMORY = frozenset({"exec", "discard", "quit", "reset"})
+ALLOWED_WITHOUT_MEMORY = frozenset({"exec", "discard", "quit", "reset"})
 
 
 def check(client: Client, entry: Entry, args: list[bytes]) -> None:
@@ -64,7 +64,7 @@ def check(client: Client, entry: Entry, args: list[bytes]) -> None:
     slow = node.scripts.slow.client is not None  # then nothing is evicted
     if node.config.maxmemory and not slow and not node.eviction.make_room():
         refused = effective_flags(client, entry, args) & {"denyoom"}
-        if refused or (client.multi is not None and entry.name not in _ALLOWED_WITHOUT_MEMORY):
+        if refused or (client.multi is not None and entry.name not in ALLOWED_WITHOUT_MEMORY):
             raise CommandError(OUT_OF_MEMORY)
     if not node.persistence.is_plain:
         node.persistence.check_write(client, entry, args)

@@ -211,8 +211,8 @@ def _memory(node: Node) -> Fields:
         ("mem_aof_buffer", node.persistence.aof.buffered),
         ("mem_allocator", "python"),
         ("active_defrag_running", 0),
-        ("lazyfree_pending_objects", 0),
-        ("lazyfreed_objects", 0),
+        ("lazyfree_pending_objects", stats.lazyfree_pending_objects),
+        ("lazyfreed_objects", stats.lazyfreed_objects),
     ]
 
 

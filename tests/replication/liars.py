@@ -14,6 +14,7 @@ from redislab.engine.keyspace import Engine
 from redislab.engine.rdbsave import rdb_chunks
 from redislab.labs.base import Lab
 from redislab.server import Environment
+from redislab.server.config import Config
 from redislab.wire.requests import RequestParser
 from redislab.wire.resp import bulks
 from redislab.worlds.base import NodeSpec
@@ -86,7 +87,7 @@ Script = Callable[[Talk], Coroutine[Any, Any, None]]
 class Player:
     """A master that plays one script after the other, one a connection; the last one again."""
 
-    def __init__(self, scripts: list[Script], config: Mapping[str, str]) -> None:
+    def __init__(self, scripts: list[Script], config: Config) -> None:
         self._scripts = scripts
         self._config = config
         self._tasks: list[asyncio.Task[None]] = []
@@ -94,9 +95,8 @@ class Player:
         self.talks: list[Talk] = []
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(
-            self._meet, self._config["bind"], int(self._config["port"])
-        )
+        host = self._config.listen_addresses[0].host
+        self._server = await asyncio.start_server(self._meet, host, self._config.port)
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talk = Talk(reader, writer)
@@ -134,11 +134,12 @@ class LiarLab(Lab):
     ) -> None:
         self.player: Player | None = None
 
-        def make_node(directives: dict[str, str], environment: Environment) -> Runnable:
+        def make_node(file: str, environment: Environment) -> Runnable:
             if environment.name == MASTER:
-                self.player = Player(list(scripts), directives)
+                config = Config.from_text(environment.disk.read(file))
+                self.player = Player(list(scripts), config)
                 return self.player
-            return redis_node(directives, environment)
+            return redis_node(file, environment)
 
         super().__init__("sim", 3, make_node=make_node)
         self._start(NodeSpec(MASTER, {}))

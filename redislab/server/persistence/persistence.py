@@ -140,6 +140,7 @@ class Persistence:
         if self.loading.running:
             return
         self.saving.cancel()
+        self.node.replication.masterside.transfers.end()
         if not self.node.config.save:
             return
 

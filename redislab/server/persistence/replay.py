@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from redislab.engine.errors import CommandError
 from redislab.server.client import Client
 from redislab.server.dispatch import find
+from redislab.server.panic import panic
 from redislab.server.persistence.disk import error_text
 from redislab.server.persistence.records import (
     EndedEarlyError,
@@ -46,6 +47,10 @@ _MALFORMED = (
 _CRITICAL = (
     "== CRITICAL == This server is sending an error to its AOF-loading-client: '-{}' after "
     "processing the command '{}'"
+)
+_PANIC = (
+    "This server panicked sending an error to its AOF-loading-client after processing the command "
+    "'{}'"
 )
 
 
@@ -175,7 +180,11 @@ class Replay:
                 await loading.tick(delay_us)
 
     def _run(self, words: list[bytes]) -> None:
-        """Run one command; its errors are logged."""
+        """Run one command; its errors are logged.
+
+        Raises:
+            ExitError: they are not to be lived with (`propagation-error-behavior panic`).
+        """
         client = self.client
         try:
             entry = find(client, words)
@@ -189,6 +198,9 @@ class Replay:
         except CommandError as failed:
             self.node.count_error(failed.message)
             self.node.log.warning(_CRITICAL.format(failed.message, entry.name))
+            self.node.replication.replicaside.errors += 1
+            if self.node.config.propagation_error_behavior == "panic":
+                raise panic(self.node, _PANIC.format(entry.name)) from None
             return
         assert isinstance(reply, bytes), f"{entry.name} must not wait while it is replayed"
 

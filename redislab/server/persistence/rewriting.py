@@ -307,7 +307,7 @@ class Rewriting:
                 self._note_failure()
                 return
             if aof.state is not State.OFF:
-                aof.size = (disk.size(self.path(made[0])) or 0) + aof.increment_size
+                aof.size = self._size(made[0]) + aof.increment_size
                 aof.base_size = aof.size
             if aof.state is State.WAITS_FOR_REWRITE:
                 aof.state = State.ON
@@ -315,6 +315,16 @@ class Rewriting:
         self.last_ok = True
         self.failures = 0
         node.log.notice("Background AOF rewrite finished successfully")
+
+    def _size(self, name: str) -> int:
+        """How many bytes a file has; none, if the disk does not say, which the log tells."""
+        try:
+            return self.node.environment.disk.size(self.path(name)) or 0
+        except OSError as failure:
+            self.node.log.warning(
+                f"Unable to obtain the AOF file {name} length. stat: {error_text(failure)}"
+            )
+            return 0
 
     def _rename(self, path: str, source: str, target: str, what: str) -> bool:
         """Give a temporary file its name among the others; tell whether that went."""

@@ -95,6 +95,10 @@ class Saving:
         if task is None:
             return
         task.cancel()
+        self.killed(tell=tell)
+
+    def killed(self, *, tell: bool = True) -> None:
+        """What was saved, for replicas too, has been given up; `tell` the log of it."""
         if tell:
             self.node.log.warning(f"Background saving terminated by signal {KILLED_BY}")
         remove(self.node.environment.disk, self.node.config.absolute(self.temporary_name))

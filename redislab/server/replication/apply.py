@@ -4,8 +4,10 @@ Commands of a master are obeyed: no gate is asked, a key whose time has come is 
 master says otherwise, and nothing is answered. Only those that administer a node, such as
 SHUTDOWN, which no master sends, are not obeyed, where Redis would. The offset counts whole
 commands, and a transaction counts once its EXEC is there: a replica that loses its link in between
-asks for all of it again. Follows `processInputBuffer`, `commandProcessed` and `mustObeyClient` of
-Redis 7.0.
+asks for all of it again. Two gates are closed to a master too: that of memory, on a replica that is
+to mind it (`replica-ignore-maxmemory no`), and that of a disk that takes nothing, before which a
+replica ends rather than answer for what it does not have. Follows `processInputBuffer`,
+`commandProcessed`, `mustObeyClient` and `afterErrorReply` of Redis 7.0.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from typing import TYPE_CHECKING
 from redislab.engine.errors import CommandError
 from redislab.server.client import Client
 from redislab.server.dispatch import execute, find
+from redislab.server.exits import ExitError
+from redislab.server.gates import ALLOWED_WITHOUT_MEMORY, OUT_OF_MEMORY, effective_flags
 from redislab.server.monitor import represent
+from redislab.server.panic import panic
 from redislab.server.replication.stream import encoded_size
 from redislab.wire.requests import ProtocolError, RequestParser
 
@@ -34,6 +39,9 @@ _INLINE = (
     "connection and discarding the cached master."
 )
 _DESYNC = "Master using the inline protocol. Desync?"
+_ABORTED = "EXECABORT Transaction discarded because of previous errors."
+_NOT_ON_DISK = "Replica is applying a command even though it is unable to write to disk."
+_NOT_ON_DISK_EVERY_S = 10
 _ERROR_MAX = 4096  # characters of an error in the log
 _SHOWN_BYTES = 256
 
@@ -71,6 +79,8 @@ class Applier:
         self.client = Client(node, node.next_client_id(), None)
         self.client.is_master = self.client.authenticated = True
         self.client.db = node.engine.databases[database]
+        self._minds_memory = self._disk_fails = False
+        self._told_of_disk_at = float("-inf")
         self._start_reading()
 
     def _start_reading(self) -> None:
@@ -79,6 +89,7 @@ class Applier:
         self._raw = bytearray()
         self._transaction: list[tuple[Entry, list[bytes]]] | None = None
         self._transaction_bytes = 0
+        self._transaction_failed = False
 
     def connect(self) -> None:
         """There is a link: the client is one of the node's."""
@@ -113,6 +124,8 @@ class Applier:
         asked: list[int] = []
         engine = self.node.engine
         engine.obeys_master = True
+        self._minds_memory = self.node.config.maxmemory > 0
+        self._disk_fails = self.node.persistence.write_refusal() is not None
         try:
             for position, args in enumerate(commands):
                 if args[0].lower() == b"replconf":
@@ -120,10 +133,11 @@ class Applier:
                     asked.append(sum(map(encoded_size, commands[position:])))
                 else:
                     self._run(args)
+        except ExitError as end:
+            self.node.die(end.code)
+            return ""
         finally:
             engine.obeys_master = False
-        if self.node.config.maxmemory:
-            self.node.eviction.make_room()  # which a replica does only where it is told to
         if wrong:
             self._pass_on(before + sum(map(encoded_size, commands)))
         else:
@@ -152,9 +166,14 @@ class Applier:
         try:
             entry = _find(client, args)
         except CommandError as refused:
-            self._tell(refused.message)
-            if self._transaction is not None:
-                self._transaction_bytes += encoded_size(args)
+            self._refuse(refused.message)
+            self._fail_transaction(args)
+            return
+        if (self._minds_memory or self._disk_fails) and not self._may_run(entry, args):
+            self._refuse(OUT_OF_MEMORY)
+            if entry.name == "exec":
+                self._end_transaction()
+            self._fail_transaction(args)
             return
         if entry.name == "multi" and self._transaction is None:
             self._show(entry, args)
@@ -166,13 +185,16 @@ class Applier:
                 self._transaction.append((entry, args))
                 self._transaction_bytes += encoded_size(args)
                 return
-            together, self._transaction = self._transaction, None
-            self._transaction_bytes = 0
+            has_failed = self._transaction_failed
+            together = self._end_transaction()
+            if has_failed:
+                self._refuse(_ABORTED)
+                return
             client.deny_blocking = client.in_exec = True
             node.begin_transaction()
             try:
                 for each, words in together:
-                    self._execute(each, words)
+                    self._execute(each, words, of="exec")
             finally:
                 client.deny_blocking = client.in_exec = False
                 node.end_transaction()
@@ -182,32 +204,86 @@ class Applier:
         if node.engine.ready:
             node.blocking.serve_ready()
 
+    def _end_transaction(self) -> list[tuple[Entry, list[bytes]]]:
+        """No transaction is open any more; what was in it."""
+        together, self._transaction = self._transaction or [], None
+        self._transaction_bytes = 0
+        self._transaction_failed = False
+        return together
+
+    def _fail_transaction(self, args: list[bytes]) -> None:
+        """A command was not taken: if it was one of a transaction, nothing of that will be done."""
+        if self._transaction is not None:
+            self._transaction_bytes += encoded_size(args)
+            self._transaction_failed = True
+
+    def _may_run(self, entry: Entry, args: list[bytes]) -> bool:
+        """Whether there is room for what a command may add.
+
+        Raises:
+            ExitError: it writes, which the disk does not take.
+        """
+        flags = effective_flags(self.client, entry, args)
+        if entry.name == "exec":
+            queued = (effective_flags(self.client, *each) for each in self._transaction or ())
+            flags = flags.union(*queued)
+        if self._minds_memory and not self.node.eviction.make_room():
+            is_queued = self._transaction is not None and entry.name not in ALLOWED_WITHOUT_MEMORY
+            if is_queued or "denyoom" in flags:
+                return False
+        if self._disk_fails and (entry.name == "ping" or "write" in flags):
+            self._mind_disk(entry)
+        return True
+
+    def _mind_disk(self, entry: Entry) -> None:
+        node = self.node
+        if not node.config.replica_ignore_disk_write_errors and entry.name != "ping":
+            raise panic(node, "Replica was unable to write command to disk.")
+        now = node.loop_time()
+        if now > self._told_of_disk_at + _NOT_ON_DISK_EVERY_S:
+            self._told_of_disk_at = now
+            node.log.warning(_NOT_ON_DISK)
+
     def _show(self, entry: Entry, args: list[bytes]) -> None:
         """Show what frames a transaction to those who monitor."""
         if self.node.monitors:
             self.node.show_monitors(self.client, entry, args)
 
-    def _execute(self, entry: Entry, args: list[bytes]) -> None:
+    def _refuse(self, error: str) -> None:
+        """Count and tell an error of a command that is not run."""
+        self.node.count_error(error)
+        self._tell(error)
+
+    def _execute(self, entry: Entry, args: list[bytes], *, of: str = "") -> None:
+        """Run a command, of a transaction or by itself."""
         client = self.client
         client.executing = entry
         reply = execute(client, entry, args)
         if not isinstance(reply, bytes):
             # Nobody waits here: no master sends what could.
-            self._tell("ERR a command that waits is not applied")
+            self._tell("ERR a command that waits is not applied", of)
         elif reply.startswith(b"-"):
-            self._tell(reply[1:-2].decode("utf-8", "replace"))
+            self._tell(reply[1:-2].decode("utf-8", "replace"), of)
 
-    def _tell(self, error: str) -> None:
-        """The master has sent a command that fails here, though it did not fail there."""
+    def _tell(self, error: str, of: str = "") -> None:
+        """The master has sent a command that fails here, though it did not fail there.
+
+        Raises:
+            ExitError: that is not to be lived with (`propagation-error-behavior`).
+        """
         self.node.replication.replicaside.errors += 1
         executing = self.client.executing
-        name = "<unknown>" if executing is None else executing.name
+        name = of or ("<unknown>" if executing is None else executing.name)
         log = self.node.log
         log.warning(_CRITICAL.format(told(error), name))
         backlog = self.side.backlog
         if backlog is not None and len(backlog):
             latest = represent(backlog.latest(_SHOWN_BYTES))
             log.warning(f"Latest backlog is: '{latest}'")
+        config = self.node.config
+        if config.propagation_error_behavior != "ignore" and config.replica_read_only:
+            what = f"sending an error to its master after processing the command '{name}'"
+            raise panic(self.node, f"This replica panicked {what}")
 
 
 def told(error: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError
@@ -13,6 +13,7 @@ from redislab.wire.rdb import report
 from redislab.wire.rdb.faults import bad_library
 
 if TYPE_CHECKING:
+    from redislab.engine.keyspace import Keyspace
     from redislab.server.node import Node
 
 
@@ -83,8 +84,11 @@ class Loader:
         found = self._loader.stream_database
         return found if found < len(self._node.engine.databases) else 0
 
-    def take_over(self) -> None:
+    def take_over(self) -> Sequence[Keyspace]:
         """Let the data take the place of those of the node.
+
+        Returns:
+            The databases that were the node's until now.
 
         Raises:
             RdbError: a library of functions does not load; everything is as it was.
@@ -95,3 +99,4 @@ class Loader:
         except CommandError as failed:
             raise bad_library(failed.message.removeprefix("ERR ")) from None
         self._node.adopt(self._loader.engine)
+        return self._loader.engine.databases

@@ -10,7 +10,7 @@ had. Follows `readSyncBulkPayload` in `src/replication.c` of Redis 7.0.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from redislab.server.replication.image import Loader
@@ -18,6 +18,7 @@ from redislab.wire.rdb.faults import RdbError
 from redislab.wire.rdb.opcodes import MAGIC
 
 if TYPE_CHECKING:
+    from redislab.engine.keyspace import Keyspace
     from redislab.server.environment import DiskFile
     from redislab.server.node import Node
 
@@ -237,14 +238,17 @@ class Payload:
         if self.loader.rest and not self.is_marked:
             raise self._not_loaded("there is more than the data set")
 
-    def take_over(self) -> None:
+    def take_over(self) -> Sequence[Keyspace]:
         """Let the data take the place of those of the node.
+
+        Returns:
+            The databases that were the node's until now.
 
         Raises:
             PayloadError: they cannot.
         """
         try:
-            self.loader.take_over()
+            return self.loader.take_over()
         except RdbError as damage:
             raise self._not_loaded(str(damage)) from None
 

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Literal
 
 from redislab.server.clients import describe
 from redislab.server.persistence.appendfile import State
+from redislab.server.persistence.background import RDB
+from redislab.server.persistence.disk import in_background
 from redislab.server.replication.apply import Applier
+from redislab.server.replication.discard import discard
 from redislab.server.replication.handshake import HANDSHAKE, Step
 from redislab.server.replication.link import Ending, MasterLink
 from redislab.server.replication.payload import PayloadError
@@ -245,8 +248,7 @@ class ReplicaSide:
         """Read the data set beside the present data, and change over once all of it is read."""
         node, log = self.node, self.node.log
         try:
-            if payload.to_disk:
-                self._stop_saving()
+            self._stop_saving(tell=payload.to_disk)
             await payload.settle()
             for _ in payload.load():
                 await asyncio.sleep(0)
@@ -271,16 +273,17 @@ class ReplicaSide:
             node.blocking.serve_ready()
         link.go_on(payload.rest)
 
-    def _stop_saving(self) -> None:
+    def _stop_saving(self, *, tell: bool) -> None:
         """What is being saved is old, and must not take the place of what has come."""
-        saving, log = self.node.persistence.saving, self.node.log
-        if saving.running:
+        persistence, log = self.node.persistence, self.node.log
+        if tell and persistence.active == RDB:
             log.notice(
                 "Replica is about to load the RDB file received from the master, but there is a "
                 "pending RDB child running. Killing process "
                 f"{self.node.environment.process_id} and removing its temp file to avoid any race"
             )
-            saving.cancel()
+        persistence.saving.cancel()
+        self.replication.masterside.transfers.end()
 
     def restart_append_only_file(self) -> None:
         """Begin a new append-only file with the data as they are now, if there is to be one."""
@@ -295,7 +298,9 @@ class ReplicaSide:
             PayloadError: it cannot; everything is as it was.
         """
         node, masterside = self.node, self.replication.masterside
-        payload.take_over()
+        old = payload.take_over()
+        if node.config.replica_lazy_flush or (payload.swaps and not payload.to_disk):
+            in_background(node, discard(node, old))
         node.engine.own_expiring.clear()
         if node.persistence.aof.state is not State.OFF:
             node.persistence.rewriting.switch_off()

@@ -4,21 +4,25 @@ Replicas that ask within `repl-diskless-sync-delay` of each other share one imag
 slices on the event loop, and goes straight to the sockets as `$EOF:<mark>`, the data, and the mark
 once more; or, without `repl-diskless-sync`, into the RDB file first, whose length is then known and
 sent before it. What is written meanwhile is held for the replica, and follows. Where Redis has a
-child process that sees memory as it was at the fork, there is a `Snapshot` here.
+child process that sees memory as it was at the fork, there is a `Snapshot` here; where Redis kills
+that process, the work ends here.
 
 Follows `syncCommand`, `startBgsaveForReplication`, `updateSlavesWaitingBgsave` and
-`sendBulkToSlave` in `src/replication.c` and `rdbSaveToSlavesSockets` in `src/rdb.c` of Redis 7.0.
+`sendBulkToSlave` in `src/replication.c`, and `rdbSaveToSlavesSockets` and `killRDBChild` in
+`src/rdb.c` of Redis 7.0.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from redislab.server.persistence.background import delay_keys
+from redislab.server.persistence.saving import KILLED_BY
 from redislab.server.replication.image import take_image
 from redislab.server.replication.replica import Replica, State
 from redislab.wire.resp import error, simple
@@ -38,6 +42,8 @@ _FILE_READ_BYTES = 64 * 1024
 _ATTACHED = "Waiting for end of BGSAVE for SYNC"
 _NO_ATTACHING = "Can't attach the replica to the current BGSAVE. Waiting for next BGSAVE for SYNC"
 _BUSY = "No BGSAVE in progress, but another BG operation is active. BGSAVE for replication delayed"
+_FAILED = "SYNC failed. BGSAVE child returned an error"
+_DONE_READING = "Diskless rdb transfer, done reading from pipe, {} replicas still up."
 _STREAMED = (
     "Streamed RDB transfer with replica {} succeeded (socket). Waiting for REPLCONF ACK from slave "
     "to enable streaming"
@@ -57,6 +63,7 @@ class Transfers:
         self.target = ""
         self._batch: list[Replica] = []
         self._task: asyncio.Task[None] | None = None
+        self._image: RdbImage | None = None
         self._senders: dict[Replica, asyncio.Task[None]] = {}
         self._made_file = False
 
@@ -65,6 +72,8 @@ class Transfers:
     def admit(self, replica: Replica) -> None:
         """A replica needs the data set."""
         log, config = self.node.log, self.node.config
+        if config.repl_disable_tcp_nodelay:
+            _collect_small_packets(replica)
         if self.target == "socket":
             log.notice("Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC")
         elif self.target == "disk":
@@ -120,19 +129,52 @@ class Transfers:
         """A replica is gone."""
         if replica in self._batch:
             self._batch.remove(replica)
+            self.node.call_later(0.0, self._end_if_unwanted)
         sender = self._senders.pop(replica, None)
         if sender is not None:
             sender.cancel()
+
+    def _end_if_unwanted(self) -> None:
+        """End a save that no replica waits for, unless the node wants its file all the same."""
+        if self.target == "disk" and not self._batch and not self.node.config.save:
+            self.end()
+
+    def end(self) -> None:
+        """End the making of an image, as if its process had been killed; its replicas have to go.
+
+        What is on its way to replicas that have a file already goes on.
+        """
+        task, image, log = self._task, self._image, self.node.log
+        if task is None or image is None:
+            return
+        task.cancel()
+        batch, self._batch = self._batch, []
+        if self.target == "disk":
+            self.node.persistence.saving.killed()
+        else:
+            log.warning(_DONE_READING.format(len(batch)))
+            log.warning(f"Background transfer terminated by signal {KILLED_BY}")
+        self._made(image)
+        for replica in batch:
+            log.warning(_FAILED)
+            self.node.close(replica.client)
+        self.node.call_later(0.0, self.tick)
 
     def stop(self) -> None:
         """Give up what is under way."""
         for task in (self._task, *self._senders.values()):
             if task is not None:
                 task.cancel()
-        self._task = None
         self._senders.clear()
         self._batch.clear()
-        self.target = ""
+        if self._image is not None:
+            self._made(self._image)
+
+    def _made(self, image: RdbImage) -> None:
+        """The making of an image is over, one way or the other; it may have been told before."""
+        image.close()
+        if image is self._image:
+            self._task, self._image, self.target = None, None, ""
 
     def _waiting(self) -> list[Replica]:
         """The replicas that wait for an image to be begun, and want the same as the first one."""
@@ -165,7 +207,7 @@ class Transfers:
             )
             self._refuse(batch)
             return
-        image = take_image(self.node, facts, without)
+        image = self._image = take_image(self.node, facts, without)
         for replica in batch:
             self._greet(replica, self.side.history.offset)
         if self.target == "socket":
@@ -213,13 +255,9 @@ class Transfers:
                     break
             else:
                 self._send(mark)
-                log.warning(
-                    "Diskless rdb transfer, done reading from pipe, "
-                    f"{len(self._batch)} replicas still up."
-                )
+                log.warning(_DONE_READING.format(len(self._batch)))
         finally:
-            image.close()
-            self._task, self.target = None, ""
+            self._made(image)
         batch, self._batch = self._batch, []
         if batch:
             log.notice("Background RDB transfer terminated with success")
@@ -235,12 +273,11 @@ class Transfers:
             with suppress(OSError):  # the log has told of it
                 path = await self.node.persistence.saving.save_for_replicas(image, dirty)
         finally:
-            image.close()
-            self._task, self.target = None, ""
+            self._made(image)
         batch, self._batch = self._batch, []
         for replica in batch:
             if path is None:
-                self.node.log.warning("SYNC failed. BGSAVE child returned an error")
+                self.node.log.warning(_FAILED)
                 self.node.close(replica.client)
                 continue
             replica.state = State.SENDING
@@ -352,6 +389,14 @@ class Transfers:
                 "Removing the RDB file used to feed replicas in a persistence-less instance"
             )
             disk.unlink(path)
+
+
+def _collect_small_packets(replica: Replica) -> None:
+    """Let the kernel send a replica fewer and larger packets (`repl-disable-tcp-nodelay`)."""
+    connection = replica.session.transport.get_extra_info("socket")
+    if connection is not None:
+        with suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
 
 
 def _unread(replica: Replica) -> int:
