@@ -16,6 +16,7 @@ from redislab import __version__
 COMMANDS = {
     "server": ("redislab.server.main", "one Redis node on a port, as redis-server"),
     "sentinel": ("redislab.sentinel.main", "watch masters and replace them, as redis-sentinel"),
+    "chaos": ("redislab.chaos.command", "harm a lab at random, and check it at every step"),
     "benchmark": ("redislab.benchmark", "measure a server, as redis-benchmark"),
 }
 

@@ -115,6 +115,11 @@ class Lab(ABC):
         """The name of its world."""
         return self._world.name
 
+    @property
+    def place(self) -> World:
+        """Its world itself, for what a lab has no words for."""
+        return self._world
+
     def __repr__(self) -> str:
         if self.closed:
             return f"<{type(self).__name__} in {self.world}, closed>"
@@ -153,8 +158,15 @@ class Lab(ABC):
         """Let that much time pass."""
         self._world.run_for(seconds)
 
-    def wait_until(self, condition: Callable[[Any], bool], timeout: float) -> Any:
+    def wait_until(
+        self, condition: Callable[[Any], bool], timeout: float, *, every: float = LOOK_SECONDS
+    ) -> Any:
         """Let time pass until `condition(snapshot)` holds; returns that snapshot.
+
+        Args:
+            condition: is asked about a snapshot.
+            timeout: seconds after which to give up.
+            every: seconds between two snapshots.
 
         Raises:
             TimeoutError: when it did not hold within `timeout` seconds; it shows the last snapshot.
@@ -168,7 +180,7 @@ class Lab(ABC):
                 raise TimeoutError(
                     f"the condition did not hold within {timeout:g} s; last seen: {snapshot}"
                 )
-            self.run_for(min(LOOK_SECONDS, max(0.0, ends - self.now)))
+            self.run_for(min(every, max(0.0, ends - self.now)))
 
     def after(self, seconds: float, action: Callable[[], object]) -> None:
         """Do something later, while time passes: `lab.after(5, lab.pause)`."""

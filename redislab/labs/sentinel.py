@@ -16,10 +16,11 @@ from redislab.labs.network import NetworkLab
 from redislab.labs.replication import follower
 from redislab.labs.sentinelstate import Opinion, SentinelSnapshot, log_event, opinion
 from redislab.labs.writer import Reign, Writer, reigns_of
-from redislab.worlds.base import CLIENT, NodeHandle, NodeSpec
+from redislab.worlds.base import CLIENT, Event, LogLine, NodeHandle, NodeSpec
 
 # How long the nodes may take to know each other when a lab begins.
 _READY_SECONDS = 60.0
+_READY_STEP = 0.25
 # A client that waits longer for a master that fell silent would never ask the Sentinels again.
 CLIENT_TIMEOUT_SECONDS = 1.0
 SENTINEL_TIMEOUT_SECONDS = 0.5
@@ -104,6 +105,9 @@ class SentinelLab(NetworkLab):
             first = first or handle
         assert first is not None, "there is a master"
         self._first = first
+        if ready:
+            # A Sentinel asks a master for its replicas once in ten seconds.
+            self.wait_until(lambda now: len(now.followers) == replicas == _up(now), _READY_SECONDS)
         watched = dict(sentinel_config or {})
         lines = [f"monitor {service} {first.host} {first.port} {quorum}"]
         lines += [
@@ -121,7 +125,7 @@ class SentinelLab(NetworkLab):
             real = _is_real(real_sentinels, place)
             self._start(NodeSpec(f"sentinel-{place + 1}", watched, program="sentinel", real=real))
         if ready:
-            self.wait_until(lambda now: now.settled, timeout=_READY_SECONDS)
+            self.wait_until(lambda now: now.settled, timeout=_READY_SECONDS, every=_READY_STEP)
 
     # -- who is who ------------------------------------------------------------------------------
 
@@ -227,15 +231,21 @@ class SentinelLab(NetworkLab):
     @property
     def events(self) -> EventTable:
         """What happened: what was done to the lab, and what the Sentinels' logs tell, in order."""
-        found = list(self._world.journal.events)
-        for handle in self.sentinels:
-            told = (log_event(handle.name, line) for line in self._world.log_lines(handle.name))
-            found += [event for event in told if event is not None]
+        found = [*self._world.journal.events, *self.told()]
         return EventTable(sorted(found, key=lambda event: event.time))
+
+    def told(self) -> list[Event]:
+        """The events that the Sentinels' logs tell of."""
+        lines = [(each.name, line) for each in self.sentinels for line in self._lines(each)]
+        found = (log_event(name, line) for name, line in lines)
+        return [event for event in found if event is not None]
+
+    def _lines(self, node: NodeHandle) -> list[LogLine]:
+        return self._world.log_lines(node.name)
 
     def reigns(self) -> list[Reign]:
         """Which server became the master when, as the servers' logs tell."""
-        logs = [(each.name, self._world.log_lines(each.name)) for each in self.servers]
+        logs = [(each.name, self._lines(each)) for each in self.servers]
         return reigns_of(self._first.name, logs)
 
     def snapshot(self) -> SentinelSnapshot:
@@ -326,6 +336,11 @@ class SentinelLab(NetworkLab):
     def _password_of(self, name: str) -> str | None:
         """What a node asks for."""
         return self._sentinel_password if _is_sentinel(name) else self._password
+
+
+def _up(now: SentinelSnapshot) -> int:
+    """How many replicas have a link to their master."""
+    return sum(each.link == "up" for each in now.followers)
 
 
 def _is_sentinel(name: str) -> bool:

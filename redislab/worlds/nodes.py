@@ -87,12 +87,14 @@ class LogLines:
         self._lines: list[LogLine] = []
         self._forgotten = 0
 
-    def append(self, time: float, line: str) -> None:
+    def append(self, time: float, line: str) -> LogLine:
         """Add a line; the oldest tenth goes when there are too many."""
-        self._lines.append(LogLine(time, line))
+        told = LogLine(time, line)
+        self._lines.append(told)
         if len(self._lines) > LOG_LINES_MAX:
             del self._lines[: LOG_LINES_MAX // 10]
             self._forgotten += LOG_LINES_MAX // 10
+        return told
 
     def lines(self, since: int) -> list[LogLine]:
         """The lines but the first `since`."""

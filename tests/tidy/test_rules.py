@@ -27,15 +27,19 @@ ROOMS_BELOW = {
     "wire": set(),
     "engine": {"wire"},
     "server": {"engine", "wire"},
+    "sentinel": {"server", "engine", "wire"},
     "benchmark": {"wire"},
-    "worlds": {"server", "engine", "wire"},
-    "labs": {"worlds", "benchmark", "server", "engine", "wire"},
-    "views": {"labs", "worlds", "benchmark", "server", "engine", "wire"},
+    "worlds": {"sentinel", "server", "engine", "wire"},
+    "labs": {"worlds", "benchmark", "sentinel", "server", "engine", "wire"},
+    "chaos": {"labs", "worlds", "sentinel", "server", "engine", "wire"},
+    "views": {"chaos", "labs", "worlds", "benchmark", "sentinel", "server", "engine", "wire"},
 }
 
 ALLOWED_UPWARD = {
     # `lab.view()` is where a reader looks for the view of a lab; it is imported when it is called.
     ("labs", "views"),
+    # Likewise the diagram of a run of a schedule.
+    ("chaos", "views"),
 }
 
 LINES_MAX = 600

@@ -70,6 +70,7 @@ class _SimNode:
         self.disk = disk
         self.file = f"{disk.directory}/{config_name(spec)}"
         self.runs = 0
+        self.running: Runnable | None = None
         self.state: State = "stopped"
         self.log = LogLines()
 
@@ -86,6 +87,9 @@ class SimWorld(CommonWorld[_SimNode]):
         patience_seconds: virtual seconds that a call without a timeout waits before it is taken
             for a deadlock.
         make_node: makes every node, for tests; see `nodes.py`.
+
+    Attributes:
+        log_watchers: told of each line of a node's log as it is written, with the node's name.
     """
 
     name = "sim"
@@ -107,6 +111,7 @@ class SimWorld(CommonWorld[_SimNode]):
         self._work = work
         self.loop = SimLoop(seed, faults, self._journal, patience_seconds)
         self.network = self.loop.network
+        self.log_watchers: list[Callable[[str, LogLine], object]] = []
         self._client_random = Random(f"clients/{seed}")
         self.network.process(CLIENT)
         self.network.process(OBSERVER)
@@ -213,6 +218,10 @@ class SimWorld(CommonWorld[_SimNode]):
         """The lines of a node's log but the first `since`."""
         return self._node(name).log.lines(since)
 
+    def running(self, name: str) -> Any:
+        """The node itself, for who looks past the protocol; None while it does not run."""
+        return self._node(name).running
+
     def direct(self, name: str) -> Address:
         """Where a node listens."""
         handle = self._node(name).handle
@@ -288,6 +297,7 @@ class SimWorld(CommonWorld[_SimNode]):
             node.state = "stopped"
             raise
         node.state = "running"
+        node.running = running
         self._journal.event(name, "start", f"listens on port {node.handle.port}")
         self._watch(node, running)
 
@@ -298,7 +308,9 @@ class SimWorld(CommonWorld[_SimNode]):
 
         def log(line: str) -> None:
             if process.state != "dead":
-                node.log.append(self.loop.now, line)
+                told = node.log.append(self.loop.now, line)
+                for watcher in self.log_watchers:
+                    watcher(node.handle.name, told)
 
         return Environment(
             name=node.handle.name,
@@ -336,6 +348,7 @@ class SimWorld(CommonWorld[_SimNode]):
         if node.state in {"running", "paused"}:
             self._journal.event(node.handle.name, kind)
         node.state = state
+        node.running = None
         node.disk.detach()
 
     def _run_as(self, process: Process, coroutine: Coroutine[Any, Any, T]) -> T:
