@@ -14,14 +14,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -58,35 +59,66 @@ def execute_all(
 ) -> list[Run]:
     """Run each (lesson, world), at most `jobs` at a time, and return the runs in the same order.
 
-    Lessons that measure the machine run one after the other, when the rest is done.
+    Lessons that measure the machine run one after the other, when the rest is done. Virtual time
+    measures no machine, and does not mind company.
     """
-    together = [pair for pair in wanted if not pair[0].alone]
-    alone = [pair for pair in wanted if pair[0].alone]
     runs: dict[tuple[str, str], Run] = {}
+
+    def note(run: Run, verdict: str) -> None:
+        runs[run.name, run.world] = run
+        count = f"{len(runs)}/{len(wanted)}"
+        say(f"  {count:>5}  {run.name}.ipynb  {run.world:5}  {run.seconds:6.1f} s  {verdict}")
+
+    def ended(run: Run) -> None:
+        note(run, "failed" if run.error else "ok")
+
+    for lesson, world in wanted:
+        run = kept(root, lesson, world)
+        if run:
+            note(run, "kept")
+    due = [(lesson, world) for lesson, world in wanted if (lesson.name, world) not in runs]
+    alone = [(lesson, world) for lesson, world in due if lesson.alone and world != "sim"]
     with ProcessPoolExecutor(max_workers=max(1, jobs), mp_context=get_context("spawn")) as pool:
-        waiting: dict[Future[Run], float] = {
-            pool.submit(execute, root, lesson, world): 0 for lesson, world in together
-        }
-        for future in as_completed(waiting):
-            _note(future.result(), runs, say)
+        started = [pool.submit(execute, root, *pair) for pair in due if pair not in alone]
+        for future in as_completed(started):
+            ended(future.result())
     for lesson, world in alone:
-        _note(execute(root, lesson, world), runs, say)
+        ended(execute(root, lesson, world))
     return [runs[lesson.name, world] for lesson, world in wanted]
 
 
-def execute(root: Path, lesson: Lesson, world: str) -> Run:
-    """Run one notebook in one world, or take the kept run if nothing that it depends on changed."""
-    digest = fingerprint(root, lesson.path, world)
+def execute(root: Path, lesson: Lesson, world: str, *, brief: bool = False) -> Run:
+    """Run one notebook in one world, or take the kept run if nothing that it depends on changed.
+
+    A brief run is one whose figures nobody reads: the lesson measures for a shorter time in it.
+    """
+    run = kept(root, lesson, world)
+    if run is None and brief:
+        run = kept(root, lesson, world, lesson.brief)
+    return run or _run(root, lesson, world, lesson.brief if brief else {})
+
+
+def kept(
+    root: Path, lesson: Lesson, world: str, parameters: Mapping[str, Any] | None = None
+) -> Run | None:
+    """Return the run that is kept, if it is a good one and made from all that there is now."""
     target = executed_path(root, lesson.name, world)
     record = target.with_suffix(".json")
-    if record.exists() and target.exists():
-        kept = Run(**json.loads(record.read_text(encoding="utf-8")))
-        if kept.digest == digest and kept.error is None:
-            return kept
+    if not (record.exists() and target.exists()):
+        return None
+    run = Run(**json.loads(record.read_text(encoding="utf-8")))
+    made_from = fingerprint(root, lesson.path, world, parameters)
+    return run if run.digest == made_from and run.error is None else None
+
+
+def _run(root: Path, lesson: Lesson, world: str, parameters: Mapping[str, Any]) -> Run:
+    target = executed_path(root, lesson.name, world)
+    record = target.with_suffix(".json")
     target.parent.mkdir(parents=True, exist_ok=True)
     record.unlink(missing_ok=True)
+    digest = fingerprint(root, lesson.path, world, parameters)
     started = time.monotonic()
-    error = _papermill(lesson, world, target)
+    error = _papermill(lesson, world, parameters, target)
     run = Run(
         name=lesson.name,
         title=lesson.title,
@@ -100,13 +132,20 @@ def execute(root: Path, lesson: Lesson, world: str) -> Run:
     return run
 
 
-def fingerprint(root: Path, notebook: Path, world: str) -> str:
-    """Return a digest of everything that decides what a run of this notebook shows."""
+def fingerprint(
+    root: Path, notebook: Path, world: str, parameters: Mapping[str, Any] | None = None
+) -> str:
+    """Return a digest of everything that decides what a run of this notebook shows.
+
+    `parameters` are those besides the world that a run is given.
+    """
     digest = hashlib.sha256()
     for path in [notebook, Path(__file__), *sorted((root / "redislab").rglob("*"))]:
         if path.is_file() and path.suffix in {".py", ".js", ".css", ".ipynb"}:
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     digest.update("\n".join([world, *_surroundings()]).encode())
+    if parameters:
+        digest.update(json.dumps(dict(parameters), sort_keys=True).encode())
     return digest.hexdigest()
 
 
@@ -126,7 +165,9 @@ def redis_version() -> str:
     return words.get("v", "unknown")
 
 
-def _papermill(lesson: Lesson, world: str, target: Path) -> str | None:
+def _papermill(
+    lesson: Lesson, world: str, parameters: Mapping[str, Any], target: Path
+) -> str | None:
     """Run the notebook; return None, or what went wrong and in which cell."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -134,6 +175,7 @@ def _papermill(lesson: Lesson, world: str, target: Path) -> str | None:
     _prepare_kernel(target)
     # The default world needs no parameter, so the page does not show a cell that sets one.
     chosen = {} if world == lesson.world else {"world": world}
+    chosen.update(parameters)
     try:
         papermill.execute_notebook(
             lesson.path,
@@ -184,9 +226,3 @@ def _first_lines(text: str, count: int) -> str:
     lines = text.strip().splitlines()
     shown = lines[:count] + (["..."] if len(lines) > count else [])
     return "\n".join(f"    {line}" for line in shown)
-
-
-def _note(run: Run, runs: dict[tuple[str, str], Run], say: Callable[[str], None]) -> None:
-    runs[run.name, run.world] = run
-    verdict = "failed" if run.error else "ok"
-    say(f"  {run.name}.ipynb  {run.world:5}  {run.seconds:6.1f} s  {verdict}")

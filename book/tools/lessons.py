@@ -7,7 +7,8 @@ own metadata, under `redislab`:
 
 `worlds` are those that the lesson can run in (all three if it does not say). `alone` means that
 the lesson measures the machine, so nothing else runs beside it. The world that a reader sees is
-the one written in the cell tagged `parameters`.
+the one written in the cell tagged `parameters`. A parameter named `seconds` or `requests` says for
+how long the lesson measures.
 """
 
 import ast
@@ -21,6 +22,11 @@ import nbformat
 import yaml
 
 WORLDS = ("sim", "live", "redis")
+LENGTHS = ("seconds", "requests")
+"""The parameters that say for how long a lesson measures."""
+
+BRIEF_SHARE = 0.3
+"""What part of that is left in a run whose figures nobody reads."""
 
 
 class LessonError(Exception):
@@ -31,7 +37,8 @@ class LessonError(Exception):
 class Lesson:
     """One notebook of the book.
 
-    `name` is its path without the ending, as `_toc.yml` gives it; `world` is its own default.
+    `name` is its path without the ending, as `_toc.yml` gives it; `world` is its own default;
+    `brief` are its parameters for a run whose figures nobody reads: it measures for a shorter time.
     """
 
     name: str
@@ -40,6 +47,7 @@ class Lesson:
     world: str
     worlds: tuple[str, ...]
     alone: bool
+    brief: dict[str, float]
 
 
 def pages(root: Path) -> list[str]:
@@ -76,7 +84,8 @@ def read_lesson(root: Path, name: str) -> Lesson:
     unknown = [world for world in worlds if world not in WORLDS]
     if unknown:
         raise LessonError(f"{name}.ipynb: unknown world {unknown[0]!r} in its metadata")
-    world = parameters(notebook, name).get("world")
+    settings = parameters(notebook, name)
+    world = settings.get("world")
     if world not in worlds:
         raise LessonError(
             f"{name}.ipynb: its parameters choose world {world!r}, not one of {worlds}"
@@ -88,6 +97,7 @@ def read_lesson(root: Path, name: str) -> Lesson:
         world=str(world),
         worlds=worlds,
         alone=bool(about.get("alone", False)),
+        brief={key: _brief(settings[key]) for key in LENGTHS if key in settings},
     )
 
 
@@ -128,6 +138,11 @@ def _walk(node: Any) -> Iterator[str]:
     elif isinstance(node, list):
         for entry in node:
             yield from _walk(entry)
+
+
+def _brief(length: float) -> float:
+    """Shorten seconds, or a number of requests, which is whole and stays so."""
+    return type(length)(round(length * BRIEF_SHARE, 2))
 
 
 def _title(notebook: Any, name: str) -> str:

@@ -1,6 +1,7 @@
 """The tools that make the website: what they refuse, what they keep, and how the server behaves."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from book.tools.execute import execute, executed_path, fingerprint
+from book.tools.execute import execute, execute_all, executed_path, fingerprint
 from book.tools.lessons import LessonError, lessons, pages, read_lesson
 from book.tools.outputs import PLOTLY, WIDGET, OutputError, chart_html, make_static
 from book.tools.status import status_page
@@ -104,6 +105,54 @@ def test_a_run_is_kept_until_something_it_depends_on_changes(project):
     (folder / "redislab" / "node.py").write_text("VERSION = 2\n", encoding="utf-8")
     assert fingerprint(folder, lesson.path, "live") != before
     assert fingerprint(folder, lesson.path, "sim") != fingerprint(folder, lesson.path, "live")
+
+
+def settings(**values):
+    """Return a small notebook with these parameters besides its own."""
+    book = notebook("print(seconds, requests)")
+    book.cells[1].source += "".join(f"\n{name} = {value!r}" for name, value in values.items())
+    return book
+
+
+def test_the_brief_form_of_a_lesson_measures_for_a_shorter_time(project):
+    _, write = project
+    assert write(settings(seconds=1.5, requests=100_000)).brief == {
+        "seconds": 0.45,
+        "requests": 30_000,
+    }
+    assert write(notebook()).brief == {}
+
+
+@pytest.mark.notebook
+def test_a_brief_run_stands_for_no_full_one_and_a_full_run_for_both(project):
+    folder, write = project
+    lesson = write(settings(seconds=2.0, requests=10))
+
+    def printed():
+        text = executed_path(folder, "lesson", "sim").read_text(encoding="utf-8")
+        return json.loads(text)["cells"][-1]["outputs"][0]["text"][0].strip()
+
+    brief = execute(folder, lesson, "sim", brief=True)
+    assert (brief.error, printed()) == (None, "0.6 3")
+    assert execute(folder, lesson, "sim", brief=True) == brief
+    full = execute(folder, lesson, "sim")
+    assert (full.error, printed()) == (None, "2.0 10")
+    assert execute(folder, lesson, "sim", brief=True) == full
+
+
+@pytest.mark.notebook
+def test_the_build_tells_how_far_it_is_and_what_it_took_as_it_was(project):
+    folder, write = project
+    lesson = write(notebook("print(world)", alone=True))
+    lines = []
+    wanted = [(lesson, "sim"), (lesson, "live")]
+    execute(folder, lesson, "sim")
+    runs = execute_all(folder, wanted, 1, lines.append)
+    assert [(run.world, run.error) for run in runs] == [("sim", None), ("live", None)]
+    assert [re.sub(r" +[\d.]+ s", "", line).split() for line in lines] == [
+        ["1/2", "lesson.ipynb", "sim", "kept"],
+        ["2/2", "lesson.ipynb", "live", "ok"],
+    ]
 
 
 def test_a_chart_stays_in_the_page_as_data_with_words():
