@@ -13,6 +13,9 @@ PORT  ?= 8000
 WORLD ?=
 TESTS ?= tests
 JOBS  ?= 2
+# Half of the tests wait for servers, browsers and clocks: more of them run at a time than there
+# are processors.
+WORKERS ?= 4
 
 # The first of these that is Python 3.11 or newer makes .venv. Say `make PYTHON=... book` for another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -28,7 +31,7 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Settings: PORT=8000 (a free one if it is taken)  WORLD=sim|live|redis (for the notebooks)"
-	@echo "            PYTHON=python3.12  TESTS=tests/wire  JOBS=2"
+	@echo "            PYTHON=python3.12  TESTS=tests/wire  JOBS=2  WORKERS=4"
 
 book: site ## run the notebooks, build the website, serve it and print its address
 	@exec $(PY) -m book.tools.serve --port $(PORT)
@@ -42,8 +45,9 @@ serve: venv ## serve the website that was built last
 lab: venv ## open JupyterLab, at the first lesson
 	@exec $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/01-measure/first-server.ipynb
 
-test: lint notebooks ## run every check and every test, the built website included
-	@$(PY) -m pytest -q -n $(JOBS) --dist loadgroup $(TESTS)
+test: lint site ## run every check and every test: the website, and every notebook in every world
+	@echo "Running the tests"
+	@$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(TESTS)
 
 lint: venv-test ## ruff and mypy
 	@$(BIN)/ruff check --quiet .
@@ -54,7 +58,7 @@ format: venv-test ## let ruff lay the code out
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
 
-notebooks: venv-test ## run every notebook in every world it allows, and build the website from that
+notebooks: venv-test ## run every notebook in full in every world, and build the website from that
 	@$(PY) -m book.tools.build --jobs $(JOBS) --every-world
 
 bench: venv-test ## measure ours against the real programs, in one run, and print the ratios

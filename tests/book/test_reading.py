@@ -5,7 +5,7 @@ import pytest
 from book.tools.lessons import lessons, pages
 from tests.book.conftest import LAPTOP, PHONE, ROOT
 
-pytestmark = [pytest.mark.site, pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.site, pytest.mark.browser, pytest.mark.xdist_group("site")]
 
 PAGES = [f"{page}.html" for page in pages(ROOT)]
 LESSONS = [f"{lesson.name}.html" for lesson in lessons(ROOT)]
