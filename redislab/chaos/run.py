@@ -258,11 +258,17 @@ class Run:
                 self._had[line.time, name] = self._keys_of(name)
             return
         event = self.checks.line(name, line)
-        if event is not None and event[0] == "+selected-slave" and self._world == "sim":
+        if event is None or self._world != "sim":
+            return
+        kind, detail = event
+        if kind == "+selected-slave":
             state = sentinel_state(self.lab, name)
-            node: Any = self.lab.place.running(name)  # type: ignore[attr-defined]
             if state is not None:
-                self.checks.choice(line.time, name, event[1], state, node.now_ms())
+                now = self._node(name).now_ms()
+                self.checks.choice(line.time, name, detail, state, now)
+        elif kind == "+promoted-slave":
+            server = self.lab.name_in(detail)
+            self._had[line.time, server] = self._keys_of(server)
 
     def _read_logs(self) -> None:
         for name in self._sentinels:
@@ -272,8 +278,15 @@ class Run:
                 self._line(name, line)
 
     def _keys_of(self, name: str) -> frozenset[str]:
-        node: Any = self.lab.place.running(name)  # type: ignore[attr-defined]
+        node = self._node(name)
+        if node is None:
+            return frozenset()
         return frozenset(key.decode() for key in node.engine.databases[0].values)
+
+    def _node(self, name: str) -> Any:
+        """A node of `sim` itself; None while it does not run."""
+        world: Any = self.lab.place
+        return world.running(name)
 
     # -- the end ---------------------------------------------------------------------------------
 

@@ -194,17 +194,30 @@ class Writer:
         write.ended = self._lab.now
 
 
-def reigns_of(first: str, logs: Iterable[tuple[str, Sequence[LogLine]]]) -> list[Reign]:
-    """Who became the master when, as the servers' logs tell.
+def reigns_of(
+    first: str,
+    logs: Iterable[tuple[str, Sequence[LogLine]]],
+    promotions: Iterable[tuple[float, str]],
+) -> list[Reign]:
+    """Who became the master when.
+
+    A server logs that it is a master from now on, but not if it was one already: an old master
+    that has come back can be promoted before anybody has told it that it is none any more.
 
     Args:
         first: the master at the beginning.
         logs: name and lines of each server.
+        promotions: when a Sentinel has seen its promotion done, and of which server.
     """
-    found = [Reign(0.0, first)]
+    told = [Reign(0.0, first)]
     for name, lines in logs:
-        found += [Reign(line.time, name) for line in lines if _PROMOTED.match(line.text)]
-    return sorted(found, key=lambda reign: reign.since)
+        told += [Reign(line.time, name) for line in lines if _PROMOTED.match(line.text)]
+    found: list[Reign] = []
+    seen = [Reign(time, name) for time, name in promotions]
+    for reign in sorted([*told, *seen], key=lambda each: each.since):
+        if not found or found[-1].node != reign.node:
+            found.append(reign)
+    return found
 
 
 def explain(write: Write, reigns: Sequence[Reign]) -> Lost:

@@ -185,6 +185,9 @@ def move(watch: Watch, master: Master, outcome: Outcome) -> None:
     """Go where an outcome leads, and tell of it."""
     way = TABLE[master.state].ways[outcome]
     master.state, master.state_since = way.target, watch.host.now_ms()
+    if outcome is Outcome.PROMOTED:
+        # From here on the file names the promoted replica: a leader that ends now finds it there.
+        watch.host.flush_config()
     for line in way.lines:
         if line.about == "epoch":
             events.tell(watch, line.level, line.kind, str(master.failover_epoch), master)
@@ -294,7 +297,6 @@ def promoted(watch: Watch, master: Master, replica: Replica) -> None:
     over.
     """
     master.config_epoch = master.failover_epoch
-    watch.host.flush_config()
     move(watch, master, Outcome.PROMOTED)
     watch.scripts.reconfigure_clients(master, "leader", master.address, replica.address)
     hello.hurry(watch, master)
