@@ -47,9 +47,11 @@ lab: venv ## open JupyterLab, at the first lesson
 
 test: lint site ## run every check and every test: the website, and every notebook in every world
 	@echo "Running the tests"
-	@$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(TESTS)
+	@$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
+		--durations=10 --durations-min=10 $(TESTS)
 
 lint: venv-test ## ruff and mypy
+	@echo "Checking the code"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
