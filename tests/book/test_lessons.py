@@ -112,9 +112,10 @@ def test_the_commands_for_a_machine_of_ones_own_work(commands, tmp_path):
         pytest.skip("redis-server and its tools are not installed (apt install redis-server)")
     ports = {name: free_port() for name in sorted(set(re.findall(PORTS, commands)))}
     commands = re.sub(PORTS, lambda found: ports[found[0]], commands)
+    commands = re.sub(r"-n (\d+)0\b", r"-n \1", commands)  # a tenth of the requests will do
     try:
         done = subprocess.run(
-            ["bash", "-e", "-c", PATIENCE + commands.replace("-n 100000", "-n 10000")],
+            ["bash", "-e", "-c", PATIENCE + commands],
             cwd=tmp_path,
             capture_output=True,
             text=True,
