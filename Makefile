@@ -12,10 +12,9 @@ PY    := $(BIN)/python
 PORT  ?= 8000
 WORLD ?=
 TESTS ?= tests
-JOBS  ?= 2
-# Half of the tests wait for servers, browsers and clocks: more of them run at a time than there
-# are processors.
-WORKERS ?= 4
+# How many notebooks, and then tests, run at a time. Half of them wait for servers, browsers and
+# clocks, so two processors can do with more of them than two.
+JOBS  ?= 4
 
 # The first of these that is Python 3.11 or newer makes .venv. Say `make PYTHON=... book` for another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -31,7 +30,7 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Settings: PORT=8000 (a free one if it is taken)  WORLD=sim|live|redis (for the notebooks)"
-	@echo "            PYTHON=python3.12  TESTS=tests/wire  JOBS=2  WORKERS=4"
+	@echo "            PYTHON=python3.12  TESTS=tests/wire  JOBS=4"
 
 book: site ## run the notebooks, build the website, serve it and print its address
 	@exec $(PY) -m book.tools.serve --port $(PORT)
@@ -47,7 +46,7 @@ lab: venv ## open JupyterLab, at the first lesson
 
 test: lint site ## run every check and every test: the website, and every notebook in every world
 	@echo "Running the tests"
-	@$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
+	@$(PY) -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder \
 		--durations=10 --durations-min=10 $(TESTS)
 
 lint: venv-test ## ruff and mypy

@@ -1,6 +1,6 @@
 """Build the website: run the notebooks, make their outputs static, assemble, run Jupyter Book.
 
-    python -m book.tools.build [--world live] [--every-world] [--jobs 2] [--root .]
+    python -m book.tools.build [--world live] [--every-world] [--jobs 4] [--root .]
 
 The site is built from `_build/source`, where the executed notebooks stand in the place of those
 in git, and lands in `_build/html`. A failing notebook, an output that would be dead on a page and
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the project's folder")
     parser.add_argument("--world", choices=WORLDS, help="show every lesson in this world")
     parser.add_argument("--every-world", action="store_true", help="also run the other worlds")
-    parser.add_argument("--jobs", type=int, default=2, help="notebooks that run at a time")
+    parser.add_argument("--jobs", type=int, default=4, help="notebooks that run at a time")
     options = parser.parse_args(arguments)
     try:
         build(options.root.resolve(), options.world, options.every_world, options.jobs)
