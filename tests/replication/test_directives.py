@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -222,14 +223,14 @@ def test_a_replica_without_memory() -> None:
 
 
 @pytest.mark.parametrize("disabled", [True, False])
-def test_packets_of_a_full_resynchronization(disabled: bool) -> None:
+def test_packets_of_a_full_resynchronization(disabled: bool, tmp_path: Path) -> None:
     async def synchronize() -> int:
         config = Config.from_mapping(
             {
                 "port": free_port(),
                 "save": "",
                 "repl-disable-tcp-nodelay": disabled,
-                "repl-timeout": 5,
+                "dir": tmp_path,
             }
         )
         node = Node(config, environment(lambda _: None, "node"))

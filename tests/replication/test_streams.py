@@ -8,6 +8,8 @@ import pytest
 
 from redislab.wire.requests import split_words
 from tests.differential import fuzz
+from tests.differential.fuzz_generator import Plan, Step
+from tests.differential.fuzz_runner import DiffersError
 from tests.replication.raw import Command, RawReplica
 from tests.replication.streams import OPTIONS, StreamRunner, same_streams, writing_plan
 from tests.servers import Wire, our_server, real_server
@@ -278,6 +280,26 @@ def test_calls_are_sent_on_alike(name: str, runner: StreamRunner) -> None:
     for (line, real), (_, ours) in zip(*streams, strict=True):
         assert same_streams(real, ours), f"{line}:\n real {real}\n ours {ours}"
     assert sum(len(sent) for _, sent in streams[0]) > 1, "nothing was sent on"
+
+
+def test_ids_that_are_made_of_the_clock_are_the_ones_that_were_told(runner: StreamRunner) -> None:
+    """Two servers make different ones; whoever waited is told the same one as the replicas."""
+    add = Step(0, (b"XADD", b"s", b"*", b"f", b"v"), "?")
+    group = (b"XREADGROUP", b"GROUP", b"g", b"me", b"BLOCK", b"0", b"STREAMS", b"s", b">")
+    prepare = (Step(0, (b"XGROUP", b"CREATE", b"s", b"g", b"$", b"MKSTREAM")),)
+    rounds = (
+        (Step(1, (b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"$")), Step(2, group), add),
+        (Step(0, (b"MULTI",)), add, add, Step(0, (b"EXEC",))),
+        (Step(0, (b"DEL", b"s")), *prepare),
+    )
+    plan = Plan(0, {}, (2, 3, 2), (prepare, *(atom for _ in range(15) for atom in rounds)))
+    assert fuzz.search(runner, plan) is None
+    told, sent = b"1700000000000-0", b"1700000000001-0"
+    streams = [[[b"XADD", b"s", each, b"f", b"v"]] for each in (told, sent)]
+    run = runner.begin([])
+    run.note_clock_ids([told, told])
+    with pytest.raises(DiffersError):
+        run.compare_streams((add,), streams)
 
 
 def test_what_a_client_waited_for_is_sent_on_alike(runner: StreamRunner) -> None:
