@@ -91,7 +91,9 @@ class SentinelLab(NetworkLab):
         super().__init__(world, seed, password=password, **options)
         self.service = service
         self._sentinel_password = sentinel_password
+        # Of the Sentinels, which keep their ids in their files: the ids by name, and back.
         self._ids: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         self._writers: list[Writer] = []
         # Redis waits five seconds for more replicas to come before it sends them the data.
         directives: dict[str, Any] = {"repl-diskless-sync-delay": "0", **(config or {})}
@@ -299,8 +301,10 @@ class SentinelLab(NetworkLab):
 
     def _ask_opinion(self, client: Any, known: Opinion) -> Opinion:
         names = {(each.host, each.port): each.name for each in self.servers}
-        own_id = client.execute_command("SENTINEL", "MYID")
-        self._ids[own_id] = known.name
+        own_id = self._ids.get(known.name)
+        if own_id is None:
+            own_id = self._ids[known.name] = client.execute_command("SENTINEL", "MYID")
+            self._names[own_id] = known.name
         master = client.sentinel_master(self.service)
         # In epoch 0 nobody gets a vote: the answer is whom it has voted for.
         vote = client.execute_command(
@@ -309,7 +313,7 @@ class SentinelLab(NetworkLab):
         answering = Opinion(
             known.name, known.host, known.port, up=True, state=known.state, id=own_id
         )
-        return opinion(answering, master, vote, client.info(), names, self._ids)
+        return opinion(answering, master, vote, client.info("sentinel"), names, self._names)
 
     def _client_of(self, node: Named, at: str, options: dict[str, Any]) -> redis.Redis:
         options.setdefault("password", self._password_of(str(node)))
