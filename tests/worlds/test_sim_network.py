@@ -6,6 +6,7 @@ import errno
 import pytest
 
 from redislab.worlds.sim import DeadlockError, Faults, SimLoop
+from redislab.worlds.sim.hosts import CURRENT
 
 PORT = 7000
 KEPT = []
@@ -323,6 +324,29 @@ def test_a_killed_process_runs_nothing_ever(loop):
     loop.network.kill("server")
     loop.run_for(10)
     assert ran == [1.0, 2.0]
+
+
+def test_what_comes_over_a_connection_is_code_of_the_one_who_connected(loop):
+    class Caller(asyncio.Protocol):
+        def data_received(self, _data):
+            ran.append(("data", CURRENT.get().host.name))
+            loop.call_later(5, ran.append, "a timer of a killed process")
+
+        def connection_lost(self, _error):
+            ran.append(("lost", CURRENT.get().host.name))
+
+    async def hello(_reader, writer):
+        writer.write(b"hello")
+        await asyncio.sleep(1)
+        writer.close()
+
+    ran = []
+    serve(loop, hello)
+    on(loop, "caller", loop.create_connection(Caller, "127.0.0.1", PORT))
+    loop.run_for(2)
+    loop.network.kill("caller")
+    loop.run_for(10)
+    assert ran == [("data", "caller"), ("lost", "caller")]
 
 
 def test_a_fast_clock_goes_off_early(loop):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from redislab.worlds.sim.faults import CONNECT_GIVES_UP_SECONDS, SYN_SECONDS
@@ -27,6 +28,8 @@ class Dial:
         self.network = network
         self.loop = network.loop
         self.process = process
+        # What comes over the connection later is code of the one who asked for it.
+        self.context = copy_context()
         self.local = local
         self.remote = remote
         self.target = network.owner(remote, process)
@@ -90,8 +93,9 @@ class Dial:
         if not self._hears(cuts):
             return
         self._finish()
-        transport = connect_pair(self.network, self.process, self.target, self.local, self.remote)
-        self.future.set_result(transport)
+        near = connect_pair(self.network, self.process, self.target, self.local, self.remote)
+        near.own(self.process, self.context)
+        self.future.set_result(near)
 
     def _hears(self, cuts: int) -> bool:
         return not (self.over or self.back.is_cut or cuts != self.back.cuts) and (

@@ -21,7 +21,7 @@ import socket
 from asyncio.transports import _FlowControlMixin
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context, copy_context
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from redislab.worlds.sim.flow import SEGMENT_BYTES_MAX, WINDOW_BYTES, Flow
@@ -42,13 +42,12 @@ _FIN = object()
 def connect_pair(
     network: Network, process: Process, target: Host, local: Address, remote: Address
 ) -> SimTransport:
-    """The two ends of a new connection; the near one is returned, the far one is told."""
+    """The two ends of a new connection; the near one is returned, to be owned, the far one told."""
     network.connections += 1
     number = network.connections
     near = SimTransport(network, process.host, local, remote)
     far = SimTransport(network, target, remote, local)
     near._is_client = True
-    near.own(process, copy_context())
     near.flow, far.flow = Flow(number, near, far), Flow(number, far, near)
     near.peer, far.peer = far, near
     near.flow.send("open", b"")
