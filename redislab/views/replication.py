@@ -13,7 +13,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from threading import Event as Flag
 from threading import RLock, Thread
 from typing import Any
@@ -29,6 +29,7 @@ SAMPLES_MAX = 240  # of one `run_for`: a long wait is sampled more coarsely
 FRAMES_MAX = 300  # of one recording: a frame of four nodes is about 600 bytes of JSON
 KEYS_AT_ONCE = 1000  # what the button writes
 WRITE_RATES = (0, 1_000, 10_000, 50_000, 100_000, 500_000)  # bytes a second, on the slider
+WRITE_RATE = 50_000  # where the slider begins
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,14 @@ def node_states(
 ) -> tuple[NodeState, ...]:
     """The nodes of a snapshot; `before` tells what those said last that do not answer now."""
     followers = {each.name: each for each in snapshot.followers}
-    return tuple(
-        _node_state(node, followers.get(node.name), before.get(node.name))
+    known = {
+        node.name: _node_state(node, followers.get(node.name), before.get(node.name))
         for node in snapshot.nodes
+    }
+    answer = {node.name for node in snapshot.nodes if node.up}
+    return tuple(
+        state if name in answer else replace(state, behind=_behind(state, known.get(state.follows)))
+        for name, state in known.items()
     )
 
 
@@ -136,6 +142,13 @@ def _node_state(
         behind=follower.behind,
         lag=follower.lag,
     )
+
+
+def _behind(replica: NodeState, master: NodeState | None) -> int | None:
+    """How far behind a replica that does not answer is: its master may have gone on."""
+    if master is None or master.state != "running" or replica.state not in {"paused", "silent"}:
+        return None
+    return max(0, master.offset - replica.offset)
 
 
 def ring_state(snapshot: ReplicationSnapshot, nodes: Iterable[NodeState]) -> RingState:
@@ -337,6 +350,7 @@ class _ReplicationView(View):
         self._link = ipywidgets.Dropdown(options=links, description="link")
         self._rate = ipywidgets.SelectionSlider(
             options=[(f"{rate // 1000} kB/s", rate) for rate in WRITE_RATES],
+            value=WRITE_RATE,
             description="writes", continuous_update=False,
         )  # fmt: skip
         self._status = ipywidgets.HTML()

@@ -161,7 +161,11 @@ def test_a_password_shows_in_the_handshake():
 def test_lag_makes_reads_stale_as_the_law_says(world):
     with ReplicationLab(world, replicas=1, seed=4) as lab:
         master, replica = lab.nodes
-        prompt = stale_reads(lab, seconds=1.0, write_rate=100, keys=5)
+        # On a busy machine a replica may be late without a delay; not three times in a row.
+        looks = 1 if world == "sim" else 3
+        while looks:
+            prompt = stale_reads(lab, seconds=1.0, write_rate=100, keys=5)
+            looks = 0 if prompt.share < 0.1 else looks - 1
         lab.delay(master, replica, 0.1)
         lab.run_for(0.3)
         late = stale_reads(lab, seconds=2.0, write_rate=50, keys=5)

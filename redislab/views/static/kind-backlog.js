@@ -57,7 +57,8 @@ export default function create({ svg, html, format }) {
     ];
     // What the replica that is furthest behind lacks: it grows until it bites its tail.
     const last = state.replicas.reduce((one, two) => (one && one.room <= two.room ? one : two), null);
-    if (last && last.offset < state.offset && last.room >= 0) {
+    const isBehind = last && last.offset < state.offset && last.room >= 0;
+    if (isBehind) {
       const inner = radius - thick / 2 - 5;
       const share = (state.offset - last.offset) / state.size;
       const style = `fill: none; stroke: var(--rl-${verdict(last)[1]}); stroke-width: 4`;
@@ -90,6 +91,8 @@ export default function create({ svg, html, format }) {
       svg("text", { x: cx, y: cy - 4, "text-anchor": "middle", class: "rl-big" }, format.bytes(state.size)),
       svg("text", { x: cx, y: cy + 14, "text-anchor": "middle", class: "rl-small rl-inside" },
         turns ? `written around ${exact(turns)} time${turns === 1 ? "" : "s"}` : "not full yet"),
+      isBehind ? svg("text", { x: cx, y: cy + 34, "text-anchor": "middle", style: `fill: var(--rl-${verdict(last)[1]})` },
+        `${short(last.name)} lacks ${format.bytes(state.offset - last.offset)}`) : null,
     );
     return parts.filter(Boolean);
   }
@@ -109,12 +112,11 @@ export default function create({ svg, html, format }) {
     for (const place of state.replicas) {
       const [word, tone] = verdict(place);
       const room = Math.max(place.room, 0) / state.size;
-      const lacks = state.offset - place.offset;
       parts.push(
         svg("circle", { cx: x + 5, cy: line - 4, r: 4, style: `fill: var(--rl-${tone})` }),
         svg("text", { x: x + 16, y: line, style: "font-weight: 600" }, place.name),
         svg("text", { x: x + width, y: line, "text-anchor": "end", style: `fill: var(--rl-${tone})` }, word),
-        svg("text", { x: x + 16, y: line + 17, class: "rl-small" }, `needs byte ${exact(place.offset + 1)}${lacks > 0 && place.room >= 0 ? ` · lacks ${format.bytes(lacks)}` : ""}`),
+        svg("text", { x: x + 16, y: line + 17, class: "rl-small" }, `needs byte ${exact(place.offset + 1)}`),
         svg("text", { x: x + width, y: line + 17, "text-anchor": "end", class: "rl-small" },
           place.room < 0 ? `${exact(-place.room)} bytes too late` : `room: ${format.bytes(place.room)}`),
         svg("rect", { x: x + 16, y: line + 23, width: width - 16, height: 6, rx: 3, style: "fill: var(--rl-panel); stroke: var(--rl-line)" }),

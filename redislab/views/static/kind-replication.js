@@ -34,8 +34,9 @@ export default function create({ svg, html, format, ticks }) {
     return { word: `down${slow}`, color: "amber", dash: "5 4" };
   }
 
-  const behind = (node) => (node.behind === null ? "behind: unknown"
-    : node.behind === 0 ? "in step" : `${exact(node.behind)} bytes behind`);
+  // A process that is gone is neither behind nor in step.
+  const behind = (node) => (["killed", "crashed", "stopped"].includes(node.state) ? ""
+    : node.behind === null ? "behind: unknown" : node.behind === 0 ? "in step" : `${exact(node.behind)} bytes behind`);
 
   function lagOf(node) {
     return node.lag === null ? "" : `heard of ${node.lag} s ago`;
@@ -45,8 +46,9 @@ export default function create({ svg, html, format, ticks }) {
     return state.nodes.map((node) => {
       const how = stateOf(node)[0];
       if (!node.follows) return `${node.name}: ${how}, offset ${exact(node.offset)}, ${exact(node.keys)} keys`;
-      return `${node.name}: ${how}, follows ${node.follows}, link ${linkOf(node, state).word}, `
-        + `${behind(node)}${node.lag === null ? "" : `, ${lagOf(node)}`}`;
+      const { word } = linkOf(node, state);
+      return [`${node.name}: ${how}`, `follows ${node.follows}`, word && `link ${word}`, behind(node), lagOf(node)]
+        .filter(Boolean).join(", ");
     }).join(". ");
   }
 

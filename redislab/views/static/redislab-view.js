@@ -65,7 +65,7 @@ const format = {
     const units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let unit = 0;
     let scaled = value;
-    while (scaled >= 1024 && unit < units.length - 1) {
+    while (scaled >= 1023.5 && unit < units.length - 1) { // it would be written as 1,024
       scaled /= 1024;
       unit += 1;
     }
