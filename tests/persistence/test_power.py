@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 from random import Random
 
 import pytest
 import redis
 
+from redislab import SingleLab
 from tests.persistence.crashlab import CrashLab, crash_lab
 
 pytestmark = pytest.mark.timeout(300)
@@ -247,3 +249,21 @@ def test_a_save_that_fails_leaves_the_last_one() -> None:
             assert crash.push("e")
             crash.lab.kill()
             assert crash.restart() == ["a", "b", "c"]
+
+
+def test_a_rewrite_whose_disk_goes_away_ends_without_an_error_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logged = ""
+    for quarters in range(16):  # of a millisecond: a sync takes one
+        with SingleLab("sim", config={"save": "", "appendonly": "yes"}) as lab:
+            client = lab.client()
+            client.set("a", 1)
+            client.bgrewriteaof()
+            lab.run_for(quarters / 4000)
+            lab.disk().detach()
+            lab.run_for(1)
+            logged += lab.log()
+        gc.collect()
+    assert "never retrieved" not in caplog.text
+    assert "appendonly.aof.2.base.rdb length. stat: Bad file descriptor" in logged

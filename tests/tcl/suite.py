@@ -86,7 +86,13 @@ def run_unit(source: Path, unit: str, port: int, run: int, timeout_s: float) -> 
 
 
 def run_unit_with_program(
-    source: Path, unit: str, program: tuple[str, ...] | None, run: int, timeout_s: float
+    source: Path,
+    unit: str,
+    program: tuple[str, ...] | None,
+    run: int,
+    timeout_s: float,
+    *,
+    without: tuple[str, ...] = (),
 ) -> Outcome:
     """Run one unit with servers that the suite starts itself.
 
@@ -97,11 +103,13 @@ def run_unit_with_program(
             for the real one.
         run: a number that no other run at the same time has.
         timeout_s: how long the unit may take, in seconds; then it is ended.
+        without: names of tests of the unit that are left out.
     """
+    left_out = [word for name in without for word in ("--skiptest", name)]
     with _work_folder(source) as folder:
         _put_program(folder, "redis-server", program)
         ports = ("--portcount", str(PORTS_PER_RUN - 1))
-        return _run(folder, unit, run, timeout_s, "--clients", "1", *ports)
+        return _run(folder, unit, run, timeout_s, "--clients", "1", *ports, *left_out)
 
 
 def run_sentinel_units(
