@@ -25,6 +25,7 @@ from tests.book.conftest import FLAGS
 ROOT = Path(__file__).parents[2]
 LESSON_1 = "01-measure/first-server.ipynb"
 LESSON_2 = "01-measure/benchmark.ipynb"
+LESSON_3 = "02-replication/read-write-split.ipynb"
 MARK = "REDISLAB_TEST_MARK"
 QUIET = {"fetchNews": "false", "checkForUpdates": False}  # no question that covers the page
 
@@ -251,6 +252,7 @@ def jupyterlab(tmp_path_factory):
         ignore=shutil.ignore_patterns(".ipynb_checkpoints"),
     )
     set_parameters(folder / "notebooks" / LESSON_1, 'world = "live"', 'world = "sim"')
+    set_parameters(folder / "notebooks" / LESSON_3, 'world = "live"', 'world = "sim"')
     set_parameters(folder / "notebooks" / LESSON_2, "requests = 100_000", "requests = 1_000")
     set_parameters(folder / "notebooks" / LESSON_2, "seconds = 1.5", "seconds = 0.5")
     lab = JupyterLab(folder)
@@ -434,6 +436,50 @@ def test_the_dashboard_of_lesson_2_starts_and_stops_and_an_interrupt_leaves_noth
     while time.monotonic() < ends and workbench.python(names).count("redislab-view") > 1:
         time.sleep(0.1)
     assert workbench.python(names).count("redislab-view") == 1
+
+
+def test_the_replicas_of_lesson_3_do_what_buttons_say_and_the_meter_what_its_slider_says(workbench):
+    workbench.open(LESSON_3)
+    view = workbench.choose("view = lab.view()")
+    workbench.command("notebook:run-all-above")
+    workbench.command("notebook:run-cell")
+    drawing = ".rl-stage > svg"
+    workbench.says(view, drawing, "redis-6381: replica, follows redis-6379, link up, in step")
+
+    # What is pressed in the drawing is what the buttons are for.
+    link = "cells[arguments[0]].node.querySelectorAll('.rl-pick')[1]"
+    workbench.run(f"{link}.dispatchEvent(new MouseEvent('click', {{bubbles: true}}))", view)
+    workbench.wait(
+        "return [...cells[arguments[0]].node.querySelectorAll('select')]"
+        ".some((one) => one.selectedOptions[0]?.text.endsWith('redis-6381'))",
+        view,
+    )
+    workbench.button(view, "cut").click()
+    workbench.says(view, drawing, "link cut, not noticed yet")
+    workbench.button(view, "write 1,000 keys").click()
+    workbench.says(view, drawing, "not noticed yet, 140,0")
+    workbench.button(view, "heal all").click()
+    workbench.button(view, "run 10 s").click()
+    workbench.says(view, drawing, "redis-6381: replica, follows redis-6379, link up, in step")
+    for button, words in {
+        "pause": "redis-6379: paused",
+        "resume": "redis-6379: master",
+        "kill -9": "redis-6379: killed",
+        "restart": "redis-6379: master",
+    }.items():
+        workbench.button(view, button).click()
+        workbench.says(view, drawing, words)
+
+    # The meter: one step of its slider by keyboard, and what is measured follows the law.
+    for text in ("view.close()", "meter = StaleReadMeter", "for lag in (0.0"):
+        meter = workbench.choose(text)
+        workbench.command("notebook:run-cell")
+    workbench.says(meter, drawing, "is 200 ms late")
+    workbench.within(meter, ".noUi-handle").send_keys("\ue014")
+    workbench.button(meter, "Measure 1.2 s").click()
+    workbench.says(meter, drawing, "is 100 ms late; each key is written 10 times a second")
+    share = float(workbench.python("meter.runs[-1].reads.share"))
+    assert 0.5 < share < 0.75
 
 
 def test_nothing_is_left_when_jupyterlab_has_ended(jupyterlab):
