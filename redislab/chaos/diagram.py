@@ -21,7 +21,17 @@ BEFORE_SECONDS = 8.0
 AFTER_SECONDS = 2.0
 _TRIES = 12
 # What is asked or told all the time, and what begins a connection.
-_NOISE = (b"PING", b"INFO", b"REPLCONF", b"PUBLISH", b"SUBSCRIBE", b"CLIENT", b"HELLO", b"AUTH")
+_NOISE = (
+    b"PING",
+    b"INFO",
+    b"REPLCONF",
+    b"PUBLISH",
+    b"SUBSCRIBE",
+    b"CLIENT",
+    b"HELLO",
+    b"AUTH",
+    b"MASTERS",
+)
 
 
 def diagram(lab: SentinelLab, moment: float, title: str) -> SpaceTimeView:
@@ -67,7 +77,7 @@ def _describe(message: Message) -> Label | None:
     from redislab.views.messages import describe
 
     if message.kind != "data":
-        return describe(message) if message.kind == "rst" else None
+        return None
     data = message.data
     if data.startswith(b"*") and any(b"\r\n%b\r\n" % word in data[:40].upper() for word in _NOISE):
         return None
@@ -75,7 +85,8 @@ def _describe(message: Message) -> Label | None:
         return None
     if b"__sentinel__:hello" in data[:80]:
         return None
-    return describe(message)
+    label = describe(message)
+    return None if label.tone == "data" else label
 
 
 def _clients(lab: SentinelLab) -> Iterator[str]:
