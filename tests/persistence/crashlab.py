@@ -75,7 +75,10 @@ class CrashLab:
     def start_on(self, files: Mapping[str, bytes]) -> list[str] | None:
         """Start the node on these files and no others; see `restart`."""
         self.lab.kill()
-        self.lab.disk().wipe()
+        disk = self.lab.disk()
+        settings = {path: data for path, data in disk.files().items() if path.endswith(".conf")}
+        disk.wipe()
+        disk.put(settings)
         self.lab.put_files(files)
         return self.restart()
 
