@@ -138,8 +138,10 @@ def test_a_replica_that_comes_while_a_client_saves() -> None:
         on.start("a", "--repl-diskless-sync", "no", "--rdb-key-save-delay", "10000")
         fill(on, "a")
         on.skip_log("a")
+        on.start("b")
         on.call("a", "BGSAVE")
-        on.start_replica("b", "a")
+        on.call("b", f"REPLICAOF {HOST} @a")
+        on.until_linked("b")
         on.until_even("a", "b")
         for name in "ab":
             on.call(name, "DEBUG DIGEST")
