@@ -63,9 +63,7 @@ class Cron:
             self._sampled = now
             if node.stats.activity != self._folded_at:
                 self._folded_at = node.stats.activity
-                for entry in node.entries:
-                    if entry.times:
-                        entry.fold()
+                node.stats.fold()
             node.stats.sample()
             node.engine.uses.look()
         if now - self._looked >= _CLIENTS_S - 1e-9:

@@ -103,6 +103,16 @@ class Stats:
             self._commands = sum([each._calls + len(each.times) for each in self.node.entries])
         return self._commands
 
+    def fold(self) -> None:
+        """Add up what was called, in one pass; the cron calls this when commands may have run."""
+        total = 0
+        for entry in self.node.entries:
+            if entry.times:
+                entry.fold()
+            total += entry._calls
+        self._commands, self._counted_at = total, self.activity
+        self.peak_bytes = max(self.peak_bytes, self.used_memory())
+
     def sample(self) -> None:
         """Take the samples of the rates; the cron calls this."""
         now = self.node.loop_time()
@@ -112,7 +122,6 @@ class Stats:
         self.output.sample(self.node.bytes_out, now)
         self.stream_input.sample(from_master, now)
         self.stream_output.sample(self.node.replication.masterside.bytes_out, now)
-        self.peak_bytes = max(self.peak_bytes, self.used_memory())
         self.rss_bytes = self.node.environment.rss()
 
     # -- memory --------------------------------------------------------------------------------
