@@ -96,7 +96,7 @@ def pubsub_is_stale(link: Link, now: int, timing: Timing) -> bool:
 def check_subjectively(watch: Watch, instance: Instance, now: int) -> None:
     """Close what looks dead, and note it when an instance goes down or comes back."""
     link, timing = instance.link, watch.state.timing
-    if commands_are_stale(link, instance.down_after, now, timing):
+    if link.asked and commands_are_stale(link, instance.down_after, now, timing):
         watch.links.close_commands(link)
     if pubsub_is_stale(link, now, timing):
         watch.links.close_pubsub(link)

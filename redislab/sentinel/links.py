@@ -48,9 +48,9 @@ class Links:
     # -- making connections ----------------------------------------------------------------------
 
     def reconnect(self, instance: Instance, now: int) -> None:
-        """Begin what connections an instance should have and has not, once a second."""
+        """Begin what connections an instance should have and has not, once a second at most."""
         link = instance.link
-        if not link.is_disconnected or not instance.address.port:
+        if not instance.address.port:
             return
         if now - link.tried < self.watch.state.timing.ping_period:
             return

@@ -63,7 +63,8 @@ def _check_tilt(watch: Watch, now: int) -> None:
 
 def _handle(watch: Watch, instance: Instance, now: int) -> None:
     """What is done for every instance."""
-    watch.links.reconnect(instance, now)
+    if instance.link.is_disconnected:
+        watch.links.reconnect(instance, now)
     _send_periodically(watch, instance, now)
     state = watch.state
     if state.tilt:
