@@ -15,6 +15,9 @@ TESTS ?= tests
 # How many notebooks, and then tests, run at a time. Half of them wait for servers, browsers and
 # clocks, so two processors can do with more of them than two.
 JOBS  ?= 4
+# Which fault schedules `make chaos` runs, and how long each is.
+SEEDS   ?= 1..100
+MINUTES ?= 10
 
 # The first of these that is Python 3.11 or newer makes .venv. Say `make PYTHON=... book` for another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -24,7 +27,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 
 PIP := $(PY) -m pip --disable-pip-version-check --quiet --require-virtualenv
 
-.PHONY: help book site serve lab test lint format notebooks bench venv venv-test clean
+.PHONY: help book site serve lab test lint format notebooks bench chaos venv venv-test clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +67,9 @@ notebooks: venv-test ## run every notebook in full in every world, and build the
 
 bench: venv-test ## measure ours against the real programs, in one run, and print the ratios
 	@$(PY) -m benchmarks
+
+chaos: venv ## harm labs at random on all cores: make chaos SEEDS=1..1000 MINUTES=10
+	@$(BIN)/redislab chaos --jobs 0 --seeds $(SEEDS) --minutes $(MINUTES)
 
 venv: $(VENV)/.book ## make .venv with what the book needs
 
