@@ -55,7 +55,7 @@ function narrow(layout, data, box) {
   const legend = named.length > 1 ? named.length * LEGEND_LINE : 0;
   const title = broken(layout.title?.text ?? "");
   // Bars have words on their axis; plotly's own margin for them and a legend below cannot be had both.
-  const words = layout.yaxis?.automargin ? data.flatMap((trace) => trace.y) : [];
+  const words = layout.yaxis?.automargin ? layout.yaxis.ticktext ?? data.flatMap((trace) => trace.y) : [];
   const longest = Math.max(...words.flatMap((word) => String(word).split("<br>")).map((line) => line.length), 0);
   box.style.height = `${parseInt(box.style.height, 10) + legend}px`;
   return {
