@@ -2,10 +2,13 @@
 
 The longest begin first, so that none of them is left over for one process at the end. Tests that
 share what their module has set up, a pair of servers or a browser, go to one process, which sets
-it up once. Without `-n` the order is that of the files.
+it up once; those marked with the same `xdist_group` go to one process, too. Without `-n` the order
+is that of the files.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,16 +20,38 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     for item in items:
         # Long tests are spread: each of them outweighs what its module sets up.
-        if not is_long(item) and shares_its_module(item):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        if not is_long(item) and group(item) is None and shares_its_module(item):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
     items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_finish(session: pytest.Session) -> Iterator[None]:
+    """Tell the process that hands out the tests which of them stay together.
+
+    It reads that off the ends of their ids. xdist 3.8 means to put it there itself, in a field that
+    pytest 9.2 no longer has. Afterwards a test bears its own name again, by which it can be run.
+    """
+    ids = [(item, item._id) for item in session.items]
+    if hasattr(session.config, "workerinput"):
+        for item, plain in ids:
+            if group(item) is not None:
+                item._id = type(plain).parse(f"{plain}@{group(item)}")
+    yield
+    for item, plain in ids:
+        item._id = plain
+
+
+def group(item: pytest.Item) -> str | None:
+    mark = item.get_closest_marker("xdist_group")
+    return mark.args[0] if mark else None
 
 
 def rank(item: pytest.Item) -> int:
     """0 for long tests, 1 for those of a group, which is as good as long, 2 for all others."""
     if is_long(item):
         return 0
-    return 1 if item.get_closest_marker("xdist_group") else 2
+    return 2 if group(item) is None else 1
 
 
 def is_long(item: pytest.Item) -> bool:
