@@ -119,6 +119,7 @@ class Guest(RealNode):
     def _environment(self, owner: Owner) -> Environment:
         from redislab.server import Environment
         from redislab.server.files import FileSystem
+        from redislab.server.main import start_program
 
         world, name = self.world, self.handle.name
         self._files = FileSystem(lambda: world.workspace.make(name))
@@ -138,6 +139,7 @@ class Guest(RealNode):
             rss=_resident_bytes,
             disk=self._files,
             directory=str(world.workspace.path / name),
+            start_program=start_program,
         )
 
 
