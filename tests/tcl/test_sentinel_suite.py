@@ -3,8 +3,9 @@
 They start five Sentinels and five servers, kill and restart them, and change their settings: a
 failover and a Sentinel that was away (01), replicas that are down meanwhile and come back (02), a
 failover by hand (05). Each run has one form and one unit; with REDISLAB_TCL_ALL set, all forms pass
-all three, and our Sentinels all other units too. Those are judged over real servers only: some of
-them count on a server that is up again within two seconds of being killed.
+all three, and our Sentinels all other units too. Those are judged over real servers only: one
+counts on a server that is up again within two seconds of being killed (00), one on a save that a
+child of the killed server ends (12).
 """
 
 from __future__ import annotations
