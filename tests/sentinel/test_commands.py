@@ -88,3 +88,16 @@ def test_info_has_the_sections_and_fields_of_redis(
     )
     assert got == expected
     assert replies[0].kind == replies[1].kind
+
+
+@pytest.mark.parametrize("protocol", [b"2", b"3"])
+def test_hello_says_what_it_is(protocol: bytes, real: Sentinel, ours: Sentinel) -> None:
+    greetings = []
+    for address in (real, ours):
+        with Wire(address) as wire:
+            reply = wire.call(b"HELLO", protocol)
+        found = {k.text: v for k, v in zip(*[iter(reply.items or ())] * 2, strict=True)}
+        assert found.pop(b"id").text
+        greetings.append((reply.kind, found))
+    assert greetings[0] == greetings[1]
+    assert greetings[1][1][b"mode"].text == b"sentinel"
