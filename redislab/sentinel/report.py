@@ -14,6 +14,7 @@ from redislab.sentinel.model import (
     Instance,
     Master,
     Peer,
+    Reconf,
     Replica,
     Role,
     SentinelState,
@@ -151,6 +152,8 @@ def _flags(found: Instance) -> Iterator[str]:
         yield "promoted"
     if replica and replica.reconf.value:
         yield replica.reconf.value
+    if replica and replica.is_given_up and replica.reconf is not Reconf.DONE:
+        yield Reconf.DONE.value
     if master and master.is_forced:
         yield "force_failover"
     if found.kill_sent:

@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 
+from redislab.sentinel import report
 from redislab.sentinel.failover import TABLE, Outcome, move
-from redislab.sentinel.model import FailoverState
+from redislab.sentinel.model import FailoverState, Reconf
 from tests.sentinel.desk import Desk
 from tests.sentinel.town import MASTER, Town
 
@@ -245,6 +246,14 @@ def test_a_replica_that_does_not_hear_is_given_up_after_ten_seconds():
             "+slave-reconf-sent",
             "+failover-end",
         ]
+
+
+def test_who_was_given_up_is_shown_as_one_that_has_arrived():
+    desk = Desk()
+    replica = next(iter(desk.master().replicas.values()))
+    replica.reconf, replica.is_given_up = Reconf.SENT, True
+    shown = report.instance(desk.state, replica, desk.now, 2)
+    assert b"\r\nslave,reconf_sent,reconf_done\r\n" in shown
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
