@@ -110,12 +110,18 @@ class Session(asyncio.Protocol):
             self.pending_bytes += len(data)
             node.check_query(self)
             return
-        self.run(commands)
+        alone = len(commands) == 1 and self.parser.canonical
+        self.run(commands, data if alone else None)
         if self.parser.restricted or self.parser.buffered:
             self._run_rest()
 
-    def run(self, commands: list[list[bytes]]) -> None:
-        """Run commands in order and write their replies at once."""
+    def run(self, commands: list[list[bytes]], canonical: bytes | None = None) -> None:
+        """Run commands in order and write their replies at once.
+
+        Args:
+            commands: the requests.
+            canonical: the bytes of the only one, where they are those that a replica would get.
+        """
         client, node = self.client, self.node
         if client is None:
             return
@@ -125,6 +131,7 @@ class Session(asyncio.Protocol):
         self.out = out
         node.current = client
         quick, propagating = node.quick_commands(client), engine.propagating
+        pass_on = node.propagation.pass_on
         # Calls of one command right after the other are counted together.
         counted: Entry | None = None
         calls = 0
@@ -149,7 +156,7 @@ class Session(asyncio.Protocol):
                     node.note_slow(client, args, now - started)
                 started = now
                 calls += 1
-                if propagating:
+                if propagating and not (canonical and pass_on(client, canonical)):
                     node.propagate(client, entry, args)
                 if ready:
                     node.blocking.serve_ready()

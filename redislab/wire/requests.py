@@ -55,6 +55,9 @@ class RequestParser:
     `feed` takes the next chunk and returns the commands it completes. `restricted` holds while the
     client has yet to authenticate: Redis then allows short commands only, and since one of them may
     be AUTH, `feed` returns one command at a time (call it again with `b""` for the next).
+
+    `canonical` tells of the last chunk that it was, byte for byte, what `resp.request` makes of the
+    commands that came of it. It may be false of one that was.
     """
 
     __slots__ = (
@@ -67,12 +70,13 @@ class RequestParser:
         "_position",
         "_reader",
         "bulk_max",
+        "canonical",
         "restricted",
     )
 
     def __init__(self, bulk_max: int = BULK_MAX_DEFAULT) -> None:
         self.bulk_max = bulk_max
-        self.restricted = False
+        self.restricted = self.canonical = False
         self._buffer = bytearray()
         self._position = 0
         # Of the array under way: how many arguments are missing, which came, and the length
@@ -104,15 +108,18 @@ class RequestParser:
         """
         if self.restricted:
             return self._feed_slowly(data)
-        begun: list[list[bytes]] = []
-        if self._buffer or self._missing:
-            begun, data = self._finish_command(data)
-        return _more(begun, self._feed_fresh, data) if data else begun
+        if not (self._buffer or self._missing):
+            return self._feed_fresh(data) if data else []
+        begun, data = self._finish_command(data)
+        commands = _more(begun, self._feed_fresh, data) if data else begun
+        self.canonical = False  # whatever the rest was
+        return commands
 
     def _feed_fresh(self, data: bytes) -> list[list[bytes]]:
         """`feed` where no command is under way."""
         if data[:1] != b"*":
             if _PLAIN_INLINE(data):
+                self.canonical = False
                 return [words for line in data.splitlines() if (words := line.split())]
         elif self._reader is not None:
             commands = self._feed_reader(data)
@@ -143,6 +150,7 @@ class RequestParser:
 
     def _feed_slowly(self, data: bytes) -> list[list[bytes]]:
         """`feed` by the parser of this file."""
+        self.canonical = False
         self._buffer += data
         commands = []
         done = 0  # where the last whole command ended
@@ -170,7 +178,8 @@ class RequestParser:
         contains a carriage return that could make up for a missing one, nothing but arrays of bulk
         strings was in it. Payloads with such signs in them spoil the count: the other parser then
         does the work, to the same result. An empty status after the chunk tells whether the reader
-        has come to the end of it; one that keeps a piece is of no use any more.
+        has come to the end of it; one that keeps a piece is of no use any more. It takes lengths in
+        their shortest form only, so what passes is in the canonical form.
         """
         reader = self._reader
         if _MANY_ARGUMENTS(data) or reader is None:
@@ -197,6 +206,7 @@ class RequestParser:
         ):
             self._reader = Reader()
             return None
+        self.canonical = True
         return commands
 
     def take_rest(self) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 
 from redislab.wire import requests
 from redislab.wire.requests import ProtocolError, RequestParser
+from redislab.wire.resp import request
 
 
 def encoded(*words: bytes) -> bytes:
@@ -118,6 +119,40 @@ CRAFTED = [
 @pytest.mark.parametrize("data", CRAFTED)
 def test_no_other_type_passes_for_a_bulk_string(data):
     assert outcome(RequestParser(), [data]) == by_hand(data)
+
+
+# The same commands in other words than `resp.request` has for them, as far as they are read at all.
+OTHER_FORMS = [
+    b"PING\r\n",
+    b"*01\r\n$4\r\nPING\r\n",
+    b"*+1\r\n$4\r\nPING\r\n",
+    b"* 1\r\n$4\r\nPING\r\n",
+    b"*1\r\n$04\r\nPING\r\n",
+    b"*1\r\n$+4\r\nPING\r\n",
+    b"*1\r\n$ 4\r\nPING\r\n",
+    b"*2\r\n$4\r\nPING\r\n$-0\r\n\r\n",
+    b"*2\r\n$4\r\nPING\r\n$00\r\n\r\n",
+    b"*1\r\n$4\r\nPING\r\n\r\n",
+    b"*1\r\n$4\r\nPINGxx",
+]
+
+
+@pytest.mark.parametrize("start", [b"", b"*0\r\n", b"*0\r", b"*1\r\n$4\r\nPI", b"SET a"])
+def test_what_is_called_canonical_is(start):
+    canonical = encoded(b"SET", b"key", b"") + encoded(b"GET", b"key")
+    big = encoded(b"SET", b"key", b"x" * 20_000) + b"*1\r\n$4\r\nPI"
+    for chunk in [canonical, big, *CRAFTED, *OTHER_FORMS]:
+        parser = RequestParser()
+        outcome(parser, [start] if start else [])
+        commands, broken = outcome(parser, [chunk])
+        assert not parser.canonical or (b"".join(map(request, commands)), broken) == (chunk, "")
+        if requests.Reader is not None:
+            whole_before = start in {b"", b"*0\r\n"}
+            assert parser.canonical == (whole_before and chunk == canonical)
+    parser = RequestParser()
+    parser._reader = None
+    assert outcome(parser, [canonical])[0]
+    assert not parser.canonical
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -2,8 +2,8 @@
 
 Every byte of the stream goes into the backlog and to each replica that is online. A replica that is
 still being sent the data set has the stream held back for it until it asks for it with its first
-acknowledgment. What is written in one run of the event loop leaves in one piece. Follows the part
-"MASTER" of `src/replication.c` of Redis 7.0.
+acknowledgment. What is written in one turn of the event loop goes into the backlog and to the
+replicas in one piece. Follows the part "MASTER" of `src/replication.c` of Redis 7.0.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ class MasterSide:
     """The replicas of one node.
 
     Attributes:
-        backlog: the last bytes of the stream; None until the first replica comes.
         full_syncs, partial_syncs, refused_partial_syncs: `sync_full` and its kin in INFO stats.
         bytes_out: bytes sent to replicas, payloads among them.
         good_replicas: how many replicas are online and have been heard of lately enough for
@@ -50,13 +49,15 @@ class MasterSide:
         self.node = replication.node
         self.history = replication.history
         self.replicas: dict[Client, Replica] = {}
-        self.backlog: Backlog | None = None
+        self._backlog: Backlog | None = None
         self.encoder = Encoder()
         self.transfers = Transfers(self)
         self.full_syncs = self.partial_syncs = self.refused_partial_syncs = 0
         self.bytes_out = 0
         self.good_replicas = 0
-        self._pending: list[bytes] = []
+        # Of the stream: what came last, and what is in the backlog but was not sent yet.
+        self._fresh: list[bytes] = []
+        self._unsent: list[bytes] = []
         self._ticks = 1  # Redis has its first one, for nobody, as it starts
         self._alone_since = 0.0
         self.node.config.on_change("repl-backlog-size", self._resize_backlog)
@@ -67,6 +68,12 @@ class MasterSide:
         """Send on commands that this node has run by itself; a sink of its propagation."""
         self.feed_bytes(self.encoder.encode(unit))
 
+    def feed_request(self, database: int, data: bytes) -> None:
+        """The same for one command that came as the stream has it."""
+        if database != self.encoder.database:
+            self.feed_bytes(self.encoder.select(database))
+        self.feed_bytes(data)
+
     def replicate(self, words: Sequence[bytes]) -> None:
         """Send on a command as it is, whatever it is (DEBUG REPLICATE)."""
         if not self.replication.is_replica:
@@ -74,24 +81,33 @@ class MasterSide:
 
     def feed_bytes(self, data: bytes) -> None:
         """Add to the stream: encoded commands, or what came from this node's own master."""
-        backlog = self.backlog
-        if backlog is None:
+        if self._backlog is None:
             return
-        self.history.offset += len(data)
-        backlog.add(data)
-        if not self.replicas:
-            backlog.trim()
-            return
-        if not self._pending:
+        if not self._fresh:
             self.node.loop.call_soon(self.flush)
-        self._pending.append(data)
+        self._fresh.append(data)
+        self.history.offset += len(data)
+
+    @property
+    def backlog(self) -> Backlog | None:
+        """The last bytes of the stream; None until the first replica comes."""
+        backlog, fresh = self._backlog, self._fresh
+        if backlog is not None and fresh:
+            data = fresh[0] if len(fresh) == 1 else b"".join(fresh)
+            fresh.clear()
+            backlog.add(data)
+            self._unsent.append(data)
+            if not self.replicas:
+                backlog.trim()
+        return backlog
 
     def flush(self) -> None:
         """Hand what was added to the replicas."""
-        pending, self._pending = self._pending, []
-        if not pending:
+        backlog, unsent = self.backlog, self._unsent
+        if backlog is None or not unsent:
             return
-        data = pending[0] if len(pending) == 1 else b"".join(pending)
+        data = unsent[0] if len(unsent) == 1 else b"".join(unsent)
+        unsent.clear()
         for replica in list(self.replicas.values()):
             if replica.only_rdb or replica.state is State.WAIT_START:
                 continue
@@ -101,7 +117,8 @@ class MasterSide:
             else:
                 replica.hold(data)
                 self.node.limits.check_output(replica.session)
-        self.trim_backlog()
+        if len(backlog) > backlog.size:
+            backlog.trim(self._most_unread)
 
     @property
     def _most_unread(self) -> int:
@@ -110,30 +127,32 @@ class MasterSide:
     @property
     def buffer_bytes(self) -> int:
         """What of the stream is kept: the backlog, or more where a replica has yet to take more."""
-        return max(0 if self.backlog is None else len(self.backlog), self._most_unread)
+        backlog = self.backlog
+        return max(0 if backlog is None else len(backlog), self._most_unread)
 
     def trim_backlog(self) -> None:
         """Let go of what nobody needs to be able to ask for."""
-        if self.backlog is not None:
-            self.backlog.trim(self._most_unread)
+        backlog = self.backlog
+        if backlog is not None:
+            backlog.trim(self._most_unread)
 
     def create_backlog(self) -> None:
         """Begin to keep the stream, from here on."""
-        if self.backlog is None:
-            self.backlog = Backlog(self.node.config.repl_backlog_size, self.history.offset + 1)
+        if self._backlog is None:
+            self._backlog = Backlog(self.node.config.repl_backlog_size, self.history.offset + 1)
             self.start_feeding()
 
     def free_backlog(self) -> None:
         """Keep the stream no longer."""
         self.flush()
-        self.backlog = None
+        self._backlog = None
         self.stop_feeding()
 
     def start_feeding(self) -> None:
         """What a master runs is its stream; a replica passes on that of its own master."""
-        wanted = self.backlog is not None and not self.replication.is_replica
+        wanted = self._backlog is not None and not self.replication.is_replica
         if wanted and self.feed not in self.node.propagation.sinks:
-            self.node.propagation.add(self.feed, REPLICAS)
+            self.node.propagation.add(self.feed, REPLICAS, self.feed_request)
 
     def stop_feeding(self) -> None:
         """The node is a replica now, or nobody listens: what it runs is sent to nobody."""

@@ -37,17 +37,21 @@ class Encoder:
         """The bytes for commands that belong together."""
         if len(unit) == 1 and unit[0][0] == self.database:
             return request(unit[0][1])
-        parts = []
+        parts: list[bytes] = []
         for position, (database, words) in enumerate(unit):
             if database != self.database:
-                self.database = database
-                parts.append(request((b"SELECT", b"%d" % database)))
+                parts.append(self.select(database))
             if position == 0 and len(unit) > 1:
                 parts.append(MULTI)
             parts.append(request(words))
         if len(unit) > 1:
             parts.append(EXEC)
         return b"".join(parts)
+
+    def select(self, database: int) -> bytes:
+        """Change to a database."""
+        self.database = database
+        return request((b"SELECT", b"%d" % database))
 
 
 def encoded_size(words: Sequence[bytes]) -> int:
