@@ -17,7 +17,9 @@ from redislab.sentinel.model import Address, SentinelState
 
 PORT_MAX = 65535
 _NUMBERS = re.compile(r"[0-9a-fA-FxX.]+")
-_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?")
+# Labels of 63 characters at most, and what looks up names takes no more than 253 in all.
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?")
 
 
 @lru_cache(maxsize=4096)

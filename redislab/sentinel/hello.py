@@ -88,7 +88,7 @@ def hear(watch: Watch, message: list[Reply]) -> None:
         case [b"message", bytes(), bytes(text)]:
             is_ours = watch.state.my_id.encode() in text
             if not is_ours or not text.startswith(tuple(watch.own_prefixes)):
-                take(watch, text.decode("utf-8", "replace"))
+                take(watch, text.decode("utf-8", "surrogateescape"))
         case _:
             return  # the answer to SUBSCRIBE
 
@@ -195,7 +195,7 @@ def send(watch: Watch, instance: Instance) -> bool:
         f"{state.my_id},{state.current_epoch},"
         f"{master.name},{shown(state, address)},{address.port},{master.config_epoch}"
     )
-    text = prefix + words.encode()
+    text = prefix + words.encode("utf-8", "surrogateescape")
     return watch.links.send(instance, "PUBLISH", (HELLO_CHANNEL, text), take_published)
 
 

@@ -143,7 +143,7 @@ class Links:
         renamed = master_of(instance).renamed_commands
         if renamed:
             command = renamed.get(command.lower(), command)
-        return command.encode()
+        return command.encode("utf-8", "surrogateescape")
 
     def local_host(self, instance: Instance) -> str:
         """Our own IP address, as an instance sees it; empty while there is no connection."""

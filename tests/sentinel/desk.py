@@ -53,7 +53,7 @@ class Desk:
         return self.now
 
     def announce(self, channel, message):
-        self.published.append((channel.decode(), message.decode()))
+        self.published.append((channel.decode(), message.decode("utf-8", "surrogateescape")))
 
     def flush_config(self):
         self.saved += 1

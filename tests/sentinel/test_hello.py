@@ -224,3 +224,22 @@ def test_names_of_hosts_are_taken_where_they_are_wanted():
     hello.take(desk.watch, text(host="sentinel-1.example", port=26380))
     assert desk.published == [("+sentinel", who(host="sentinel-1.example", port=26380))]
     assert master.peers[NEW_ID].address.host == "sentinel-1.example"
+
+
+@pytest.mark.parametrize(
+    "host", ["-a", "a-", "a..b", ".", "a b", "a\n", "a" * 64, ".".join(["a" * 60] * 5), "é"]
+)
+def test_what_cannot_be_the_name_of_a_host_is_none(host):
+    desk = Desk(resolve_hostnames=True)
+    master = desk.master(peers=0)
+    hello.take(desk.watch, text(host=host))
+    assert (master.peers, desk.published, len(desk.lines)) == ({}, [], 1)
+
+
+def test_a_master_whose_name_is_no_text():
+    desk = Desk()
+    name = b"m\xff".decode("utf-8", "surrogateescape")
+    master = desk.master(name=name, peers=0)
+    said = text(name=name).encode("utf-8", "surrogateescape")
+    hello.hear(desk.watch, [b"message", b"__sentinel__:hello", said])
+    assert list(master.peers) == [NEW_ID]
