@@ -47,6 +47,11 @@ def is_usable(state: SentinelState, host: str) -> bool:
     return is_ip(host) or (state.resolve_hostnames and _HOST_NAME.fullmatch(host) is not None)
 
 
+def is_known(state: SentinelState, host: str) -> bool:
+    """Whether a host is given by its IP address, or was looked up."""
+    return is_ip(host) or host in state.resolved
+
+
 def ip_of(state: SentinelState, host: str) -> str:
     """A host's IP address; empty while it is not known."""
     return host if is_ip(host) else state.resolved.get(host, "")
@@ -78,6 +83,8 @@ async def look_up(loop: asyncio.AbstractEventLoop, state: SentinelState, host: s
     Raises:
         OSError: there is no such host.
     """
-    if not is_ip(host):
-        found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        state.resolved[host] = str(found[0][4][0])
+    if is_ip(host):
+        return
+    state.resolved.setdefault(host, "")
+    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    state.resolved[host] = str(found[0][4][0])

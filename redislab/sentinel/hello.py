@@ -106,6 +106,8 @@ def take(watch: Watch, text: str) -> None:
     if said.run_id.lower() == state.my_id.lower():
         watch.complain(f"Ignoring the Sentinel at {said.sender}: it has our own id")
         return
+    if not watch.knows((said.sender.host, said.master.host), lambda: take(watch, text)):
+        return
     peer = find_peer(state, master, said.sender, said.run_id) or _meet(watch, master, said)
     if said.epoch > state.current_epoch:
         votes.raise_epoch(watch, master, said.epoch)

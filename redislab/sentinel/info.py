@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from redislab.sentinel import events, failover
-from redislab.sentinel.addresses import is_host
+from redislab.sentinel.addresses import is_host, is_usable
 from redislab.sentinel.answers import send_replicaof
 from redislab.sentinel.down import was_up_for
 from redislab.sentinel.instances import InstanceError, add_replica, find_replica
@@ -151,7 +151,7 @@ def take(watch: Watch, instance: Instance, text: bytes) -> None:
     _note_run(watch, instance, report, now)
     if isinstance(instance, Master):
         for address in report.replicas:
-            _note_replica(watch, instance, address, now)
+            _note_replica(watch, instance, address)
     if isinstance(instance, Replica):
         instance.master_link_down = report.link_down_ms
         if report.role is Role.REPLICA:
@@ -178,13 +178,21 @@ def _note_run(watch: Watch, instance: Instance, report: Report, now: int) -> Non
     instance.run_id = report.run_id
 
 
-def _note_replica(watch: Watch, master: Master, address: Address, now: int) -> None:
-    if find_replica(watch.state, master, address) is not None:
+def _note_replica(watch: Watch, master: Master, address: Address) -> None:
+    """A master has a replica, which may be new."""
+    state = watch.state
+    is_watched = state.masters.get(master.name) is master
+    if not is_watched or find_replica(state, master, address) is not None:
+        return
+    if not is_usable(state, address.host):
+        watch.links.complain(master, f"names a replica at {str(address)[:_SHOWN_MAX]!r}")
+        return
+    if not watch.knows((address.host,), lambda: _note_replica(watch, master, address)):
         return
     try:
-        replica = add_replica(watch.state, master, address, now)
+        replica = add_replica(state, master, address, watch.host.now_ms())
     except InstanceError:
-        watch.links.complain(master, f"names a replica at {str(address)[:_SHOWN_MAX]!r}")
+        watch.links.complain(master, f"names a replica at {address}")
         return
     events.about(watch, events.NOTICE, "+slave", replica)
     watch.host.flush_config()

@@ -134,7 +134,12 @@ def spread_down_after(master: Master) -> None:
 
 def find_replica(state: SentinelState, master: Master, address: Address) -> Replica | None:
     """The replica of a master at an address."""
-    return master.replicas.get(replica_name(state, address))
+    found = master.replicas.get(replica_name(state, address))
+    if found is None and state.resolve_hostnames:
+        # Its name is from a time at which its host was not known, or had another address.
+        same = (each for each in master.replicas.values() if is_same(state, each.address, address))
+        found = next(same, None)
+    return found
 
 
 def find_peer(

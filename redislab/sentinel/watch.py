@@ -7,9 +7,11 @@ comes in from others and what the timer does is in functions that are given a `W
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Literal, NoReturn
 
 from redislab.sentinel import events, timer
+from redislab.sentinel.addresses import is_known, look_up
 from redislab.sentinel.crash import CrashError
 from redislab.sentinel.host import SentinelHost
 from redislab.sentinel.links import Links
@@ -46,6 +48,7 @@ class Watch:
         self.is_running = False
         self._timer: asyncio.TimerHandle | None = None
         self._complaints: dict[str, int] = {}
+        self._lookups: dict[asyncio.Task[None], None] = {}
 
     def start(self) -> None:
         """Give it an id if it has none, tell whom it watches, and begin."""
@@ -55,9 +58,13 @@ class Watch:
             state.my_id = f"{self.host.random.getrandbits(160):040x}"
             self.host.flush_config()
         self.host.log.warning(f"Sentinel ID is {state.my_id}")
-        for master in state.masters.values():
+        if self.knows(tuple(each.address.host for each in state.masters.values()), self._begin):
+            self._begin()
+
+    def _begin(self) -> None:
+        for master in self.state.masters.values():
             events.about(self, events.WARNING, "+monitor", master, f" quorum {master.quorum}")
-        state.previous_time = self.host.now_ms()
+        self.state.previous_time = self.host.now_ms()
         self._timer = self.host.loop.call_later(_FIRST_RUN_SECONDS, self._run)
 
     def stop(self) -> None:
@@ -66,6 +73,8 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        for task in self._lookups:
+            task.cancel()
         self.links.stop()
 
     def _run(self) -> None:
@@ -75,6 +84,24 @@ class Watch:
             return
         self.links.flush()
         self._timer = self.host.loop.call_later(seconds, self._run)
+
+    def knows(self, hosts: tuple[str, ...], go_on: Callable[[], None]) -> bool:
+        """Whether hosts were looked up; if not they are, and then it is gone on, found or not."""
+        unknown = [host for host in hosts if not is_known(self.state, host)]
+        if unknown:
+            work = self._look_up(unknown, go_on)
+            task = self.host.loop.create_task(work, name="look up names of hosts")
+            self._lookups[task] = None
+            task.add_done_callback(self._lookups.pop)
+        return not unknown
+
+    async def _look_up(self, hosts: list[str], go_on: Callable[[], None]) -> None:
+        for host in hosts:
+            try:
+                await look_up(self.host.loop, self.state, host)
+            except OSError:
+                self.host.log.warning(f"Failed to resolve hostname '{host}'")
+        go_on()
 
     # -- SENTINEL SIMULATE-FAILURE ---------------------------------------------------------------
 

@@ -219,7 +219,8 @@ def test_what_is_no_message_is_none(message):
 
 
 def test_names_of_hosts_are_taken_where_they_are_wanted():
-    desk = Desk(resolve_hostnames=True, announce_hostnames=True)
+    known = {"sentinel-1.example": "10.0.2.9"}
+    desk = Desk(resolve_hostnames=True, announce_hostnames=True, resolved=known)
     master = desk.master(peers=0)
     hello.take(desk.watch, text(host="sentinel-1.example", port=26380))
     assert desk.published == [("+sentinel", who(host="sentinel-1.example", port=26380))]

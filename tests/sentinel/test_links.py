@@ -95,6 +95,42 @@ def test_a_failover_with_renamed_commands():
         assert len({town.address(each) for each in town.sentinels}) == 1
 
 
+@pytest.mark.parametrize("announce", ["yes", "no"])
+def test_a_failover_by_names_of_hosts(announce):
+    names = ("resolve-hostnames yes", f"announce-hostnames {announce}")
+    with Town(replicas=0, sentinels=0, lines=names, down_after_milliseconds=2000) as town:
+        town.ask(town.master, "CONFIG", "SET", "replica-announce-ip", MASTER)
+        for port in (6380, 6381):
+            config = {"replica-announce-ip": f"redis-{port}"}
+            town.replicas.append(town.add_replica(port, config, master=MASTER))
+        for at in range(3):
+            where = {"sentinel": (f"monitor mymaster {MASTER} {PORT} 2", *town.lines)}
+            town.add_sentinel(f"sentinel-{at}", config=where)
+        town.world.run_for(40)
+        host = MASTER if announce == "yes" else "127.0.0.1"
+        for each in town.sentinels:
+            assert f"+monitor master mymaster {host} {PORT} quorum 2" in town.log(each)
+            assert town.shown(each)["num-slaves"] == "2"
+        town.world.kill(MASTER)
+        town.wait(lambda: all("+switch-master" in town.log(each) for each in town.sentinels))
+        ((host, port),) = {town.address(each) for each in town.sentinels}
+        assert host == (f"redis-{port}" if announce == "yes" else "127.0.0.1")
+        town.world.restart(MASTER)
+        town.wait(lambda: town.ask(town.master, "ROLE")[1:3] == [host.encode(), port])
+
+
+def test_a_host_that_nobody_knows_is_watched_and_down():
+    lines = ("resolve-hostnames yes",)
+    with Town(replicas=0, sentinels=0, lines=lines, down_after_milliseconds=2000) as town:
+        where = {"sentinel": ("resolve-hostnames yes", "monitor mymaster nowhere.example 1 2")}
+        town.add_sentinel("sentinel-0", config=where)
+        town.world.run_for(40)
+        log = town.log(town.sentinels[0])
+        assert log.count("Failed to resolve hostname 'nowhere.example'") == 1
+        assert "+monitor master mymaster nowhere.example 1 quorum 2" in log
+        assert "+sdown master mymaster nowhere.example 1" in log
+
+
 def test_hellos_come_every_two_seconds():
     with Town(sentinels=1, replicas=0) as town:
         town.world.run_for(30)

@@ -49,8 +49,8 @@ class Town:
             for at in range(replicas)
         ]
         self.lines = (
-            *(f"{key.replace('_', '-')} mymaster {value}" for key, value in settings.items()),
             *lines,
+            *(f"{key.replace('_', '-')} mymaster {value}" for key, value in settings.items()),
         )
         self.sentinels = []
         for at in range(sentinels):
@@ -63,8 +63,8 @@ class Town:
     def __exit__(self, *_):
         self.world.close()
 
-    def add_replica(self, port, config=None, *, real=False):
-        where = {"replicaof": f"{self.master.host} {self.master.port}"}
+    def add_replica(self, port, config=None, *, real=False, master=""):
+        where = {"replicaof": f"{master or self.master.host} {self.master.port}"}
         return self.world.start(NodeSpec(f"redis-{port}", (config or {}) | where, real=real))
 
     def add_sentinel(self, name, *, quorum=2, config=None, real=False):
