@@ -20,8 +20,9 @@ from redislab.chaos.clients import Reader
 from redislab.chaos.schedule import Action, Schedule, Setup
 from redislab.chaos.sights import sentinel_state, sights
 from redislab.labs.sentinel import SentinelLab
+from redislab.labs.sentinelstate import SentinelSnapshot
 from redislab.labs.writer import Lost, Reign, Write, explain
-from redislab.worlds.base import LogLine, WorldError
+from redislab.worlds.base import OBSERVER, LogLine, WorldError
 
 # A replica gives its master up after so many seconds of silence.
 REPL_TIMEOUT_S = 10
@@ -35,6 +36,8 @@ _ROUNDS = 3
 _INFO_SECONDS = 20.0
 # Of a file that is synced once a second: how long a write may wait for it.
 _UNSYNCED_SECONDS = 2.5
+# How many keys are read at once.
+_BATCH = 500
 # The journal of a run that nobody will read.
 _MESSAGES_KEPT = 10_000
 
@@ -205,6 +208,8 @@ class Run:
             reader.stop()
         reigns = self.lab.reigns()
         lost = self._lost(reigns) if settled is not None else []
+        if settled is not None:
+            self._compare()
         for reader in self.readers:
             for key, value in reader.wrong:
                 self._fail(f"{key} was read as {value}")
@@ -333,6 +338,28 @@ class Run:
                 self._fail(str(each))
         return found
 
+    def _compare(self) -> None:
+        """Nobody writes any more: every replica must have what its master has."""
+        keys = [write.key for writer in self.writers for write in writer.writes]
+        had: dict[str, list[Any]] = {}
+        try:
+            self.lab.wait_until(_is_in_sync, REPL_TIMEOUT_S, every=_SETTLE_STEP_SECONDS)
+            for node in self.lab.servers:
+                client = self.lab.client(node, at=OBSERVER)
+                had[node.name] = [
+                    value
+                    for begin in range(0, len(keys), _BATCH)
+                    for value in client.mget(keys[begin : begin + _BATCH])
+                ]
+        except (redis.RedisError, TimeoutError) as failure:
+            self._fail(f"the data cannot be compared: {failure}")
+            return
+        named = self.lab.master.name
+        for name, values in had.items():
+            other = sum(a != b for a, b in zip(values, had[named], strict=True))
+            if other:
+                self._fail(f"{name} follows {named}, and has other values of {other} keys")
+
     def _explain(self, write: Write, reigns: Sequence[Reign]) -> Lost:
         """In which way a write was lost; in `sim` that is held against who had it when."""
         lost = explain(write, reigns)
@@ -364,6 +391,11 @@ class Run:
 
     def _fail(self, what: str) -> None:
         self.checks.failures.append(Failure(self.lab.now, what))
+
+
+def _is_in_sync(now: SentinelSnapshot) -> bool:
+    """Whether every replica has read all that its master has written."""
+    return now.settled and all(each.behind == 0 for each in now.followers)
 
 
 def _summary(now: Any) -> str:
