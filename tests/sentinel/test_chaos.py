@@ -15,6 +15,8 @@ from redislab.chaos.run import Run, settle_seconds
 from redislab.chaos.schedule import Action, Schedule, Setup
 from redislab.chaos.shrink import shrink
 from redislab.chaos.sights import Sight
+from redislab.sentinel import choosing
+from redislab.sentinel.node import SentinelNode
 from redislab.worlds.base import LogLine
 from tests.sentinel.desk import Desk
 
@@ -184,6 +186,50 @@ def test_nothing_fails_in_these_schedules(first):
         assert report.is_good, f"{report.line()}\n{report.failures}"
         assert report.acknowledged > report.writes / 2
         assert report.reads
+
+
+def forgets(monkeypatch):
+    monkeypatch.setattr(SentinelNode, "flush_config", lambda _self: True)
+
+
+def takes_the_worst(monkeypatch):
+    monkeypatch.setattr(choosing, "rank", lambda replica: (replica.offset, replica.name))
+
+
+def takes_any(monkeypatch):
+    monkeypatch.setattr(choosing, "unfit", lambda *_: "")
+
+
+@pytest.mark.parametrize(
+    ("bug", "replicas", "actions", "found"),
+    [
+        (
+            forgets,
+            2,
+            [(1, "kill", "redis-1"), (8, "power_off", "sentinel-1"), (9, "restart", "sentinel-1")],
+            "the epoch of sentinel-1 goes back from 1 to 0",
+        ),
+        (
+            takes_the_worst,
+            2,
+            [(1, "cut", "redis-1", "redis-2"), (4, "kill", "redis-1")],
+            "promotes 127.0.0.1:6380, and 127.0.0.1:6381 is better",
+        ),
+        (
+            takes_any,
+            1,
+            [(1, "pause", "redis-2"), (4, "kill", "redis-1")],
+            "promotes 127.0.0.1:6380, which is down",
+        ),
+    ],
+)
+def test_a_sentinel_with_a_bug_is_found_out(monkeypatch, bug, replicas, actions, found):
+    setup = Setup(replicas=replicas, down_after_ms=1000, failover_timeout_ms=6000)
+    schedule = Schedule(7, 12.0, setup, tuple(Action(*action) for action in actions))
+    assert carry_out(schedule).is_good
+    bug(monkeypatch)
+    failures = carry_out(schedule).failures
+    assert any(found in failure.what for failure in failures), failures
 
 
 def test_the_same_seed_has_the_same_history():
