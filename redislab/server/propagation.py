@@ -28,8 +28,8 @@ _AT_RANDOM = frozenset({b"randomkey", b"scan"})
 
 # One or more commands that are to be applied together, each with the number of its database.
 Sink = Callable[[list[tuple[int, list[bytes]]]], None]
-# One command by itself, encoded: the number of its database, and its bytes.
-ByteSink = Callable[[int, bytes], None]
+# One command by itself, encoded: the number of its database, and its bytes; the offset after it.
+ByteSink = Callable[[int, bytes], int]
 
 
 class Propagation:
@@ -43,6 +43,7 @@ class Propagation:
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self._engine = node.engine
         self.sinks: dict[Sink, int] = {}
         self._sinks: list[Sink] = []  # the same, for going through them quickly
         self._byte_sinks: dict[Sink, ByteSink] = {}
@@ -101,21 +102,15 @@ class Propagation:
             Whether that was all there was to do. If not, nothing was done, and `command` has to.
         """
         take = self._byte_sink
-        if (
-            take is None
-            or client.rewritten is not None
-            or self._pending
-            or self.depth
-            or self.forced
-            or self.targets != EVERYBODY
-        ):
-            return False
-        node = self.node
-        dirty = node.engine.dirty
-        if dirty != self._dirty:
+        rewritten = client.rewritten is not None
+        if take is None or rewritten or self._pending or self.depth or self.forced:
+            return False  # while the targets are others, a unit is open
+        dirty = self._engine.dirty
+        if dirty == self._dirty:
+            client.write_offset = self.node.replication.history.offset
+        else:
             self._dirty = dirty
-            take(client.db.index, data)
-        client.write_offset = node.replication.history.offset
+            client.write_offset = take(client.db.index, data)
         return True
 
     def command(self, client: Client, args: list[bytes]) -> None:

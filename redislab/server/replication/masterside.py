@@ -68,11 +68,17 @@ class MasterSide:
         """Send on commands that this node has run by itself; a sink of its propagation."""
         self.feed_bytes(self.encoder.encode(unit))
 
-    def feed_request(self, database: int, data: bytes) -> None:
-        """The same for one command that came as the stream has it."""
+    def feed_request(self, database: int, data: bytes) -> int:
+        """The same for one command that came as the stream has it; the offset after it."""
+        fresh = self._fresh
+        if fresh and database == self.encoder.database:
+            fresh.append(data)  # `feed_bytes`, without the call
+            self.history.offset = offset = self.history.offset + len(data)
+            return offset
         if database != self.encoder.database:
             self.feed_bytes(self.encoder.select(database))
         self.feed_bytes(data)
+        return self.history.offset
 
     def replicate(self, words: Sequence[bytes]) -> None:
         """Send on a command as it is, whatever it is (DEBUG REPLICATE)."""
