@@ -1,16 +1,25 @@
 """In which order tests are handed out when several processes share them, and which stay together.
 
-The longest begin first, so that none of them is left over for one process at the end. Tests that
-share what their module has set up, a pair of servers or a browser, go to one process, which sets
-it up once; those marked with the same `xdist_group` go to one process, too. Without `-n` the order
-is that of the files.
+The longest begin first, so that none of them is left over for one process at the end: those marked
+as slow, and of these the ones that may take longest before they time out. Tests that share what
+their module has set up, a pair of servers or a browser, go to one process, which sets it up once;
+those marked with the same `xdist_group` go to one process, too. Without `-n` the order is that of
+the files.
 """
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # What a script starts in the background ignores Ctrl-C, and so would the programs that tests
+    # start from there and stop with it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -47,11 +56,15 @@ def group(item: pytest.Item) -> str | None:
     return mark.args[0] if mark else None
 
 
-def rank(item: pytest.Item) -> int:
-    """0 for long tests, 1 for those of a group, which is as good as long, 2 for all others."""
+def rank(item: pytest.Item) -> tuple[int, float]:
+    """0 for long tests, 1 for those of a group, which is as good as long, 2 for all others.
+
+    Beside it minus the seconds that a long one may take.
+    """
     if is_long(item):
-        return 0
-    return 2 if group(item) is None else 1
+        limit = item.get_closest_marker("timeout")
+        return 0, -limit.args[0] if limit else 0
+    return (2 if group(item) is None else 1), 0
 
 
 def is_long(item: pytest.Item) -> bool:

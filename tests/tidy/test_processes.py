@@ -35,6 +35,12 @@ def test_marked(n):
 @pytest.mark.parametrize("n", range(2))
 def test_long(n):
     note("long")
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize("n", range(2))
+def test_longest(n):
+    note("longest")
 """
 
 
@@ -51,16 +57,17 @@ def test_what_stays_together_what_goes_first_and_by_what_name_a_failure_is_told(
         text=True,
         check=False,
     )
-    assert "1 failed, 25 passed" in done.stdout, done.stdout + done.stderr
+    assert "1 failed, 27 passed" in done.stdout, done.stdout + done.stderr
     assert "FAILED test_sample.py::test_shared[7] - " in done.stdout
 
+    loose = {"apart", "long"}
     notes = [line.split() for line in (tmp_path / "notes").read_text().splitlines()]
     workers = {what: {worker for one, worker in notes if one == what} for what, _ in notes}
-    assert {what: len(at) for what, at in workers.items() if what != "apart"} == {
+    assert {what: len(at) for what, at in workers.items() if what not in loose} == {
         "server": 1,
         "shared": 1,
         "marked": 1,
-        "long": 2,
+        "longest": 2,
     }
     first = {worker: what for what, worker in reversed(notes)}
-    assert set(first.values()) == {"long"}
+    assert set(first.values()) == {"longest"}
