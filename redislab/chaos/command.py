@@ -157,7 +157,7 @@ def _crashed(schedule: Schedule, world: str, text: str, wall_s: float) -> Report
     failure = Failure(0.0, f"the run itself broke off:\n{text}")
     longest = settle_seconds(schedule.setup)
     return Report(
-        schedule, world, (failure,), (), 0, 0, 0, 0, (), None, longest, schedule.seconds, wall_s
+        schedule, world, (failure,), (), (), 0, 0, 0, 0, (), None, longest, schedule.seconds, wall_s
     )
 
 
@@ -231,6 +231,8 @@ class _Show:
         if count == 1 or self.options.lost:
             for each in report.lost:
                 self._print(f"  lost {each}")
+        for note in report.notes:
+            self._print(f"  note: {note}")
         if report.is_good:
             return
         for failure in report.failures[:_FAILURES_SHOWN]:

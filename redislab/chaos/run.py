@@ -79,6 +79,7 @@ class Report:
         schedule: what was done.
         world: where.
         failures: what must not be.
+        notes: where a flaw has shown that Sentinel is known to have.
         lost: the acknowledged writes that are gone, and why.
         writes, acknowledged: how many writes there were, and how many of them were acknowledged.
         reads: how many reads were answered.
@@ -92,6 +93,7 @@ class Report:
     schedule: Schedule
     world: str
     failures: tuple[Failure, ...]
+    notes: tuple[Failure, ...]
     lost: tuple[Lost, ...]
     writes: int
     acknowledged: int
@@ -218,6 +220,7 @@ class Run:
             self.schedule,
             self._world,
             tuple(self.checks.failures),
+            tuple(self.checks.notes),
             tuple(lost),
             len(writes),
             sum(write.acknowledged for write in writes),
@@ -248,6 +251,8 @@ class Run:
             self._powerless.append((self.lab.now, action.a))
         elif action.do == "drift":
             self._drifted[action.a] = None
+        if action.do in {"kill", "power_off", "restart"}:
+            self.checks.ended(action.a)
         try:
             action.apply(self.lab)
         except WorldError as failure:

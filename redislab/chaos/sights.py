@@ -27,6 +27,7 @@ class Sight:
         leader_epoch: in which it voted last; -1 where that cannot be seen.
         leader: for whom; empty for nobody.
         master: the address of the master that it names.
+        leads: whether a failover of its own is under way.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Sight:
     leader_epoch: int
     leader: str
     master: str
+    leads: bool = False
 
 
 def sights(lab: SentinelLab) -> list[Sight]:
@@ -61,6 +63,7 @@ def sight(name: str, state: SentinelState, master: Master) -> Sight:
         master.leader_epoch,
         master.leader,
         f"{named.host}:{named.port}",
+        master.in_failover,
     )
 
 
@@ -83,6 +86,7 @@ def _asked(lab: SentinelLab) -> list[Sight]:
             each.leader,
             # The leader of a failover shows the old address with the new epoch until its end.
             "" if each.failover else addresses.get(each.master, each.master),
+            bool(each.failover),
         )
         for each in now.sentinels
         if each.up

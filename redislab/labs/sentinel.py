@@ -247,19 +247,22 @@ class SentinelLab(NetworkLab):
 
     def reigns(self) -> list[Reign]:
         """Which server became the master when, as the logs tell."""
-        logs = [(each.name, self._lines(each)) for each in self.servers]
+        logs = {each.name: self._lines(each) for each in self.servers}
         promotions = [
             (event.time, self.name_in(event.detail))
             for event in self.told()
             if event.kind == "+promoted-slave"
         ]
-        return reigns_of(self._first.name, logs, promotions)
+        return reigns_of(self._first.name, logs, promotions, self._addresses())
 
     def name_in(self, detail: str) -> str:
         """The server that an event of a Sentinel is about: "slave 127.0.0.1:6380 ..."."""
         address = detail.split(" ")[1]
-        names = {f"{each.host}:{each.port}": each.name for each in self.servers}
-        return names.get(address, address)
+        return self._addresses().get(address, address)
+
+    def _addresses(self) -> dict[str, str]:
+        """The names of the servers by their addresses."""
+        return {f"{each.host}:{each.port}": each.name for each in self.servers}
 
     def snapshot(self) -> SentinelSnapshot:
         """What servers and Sentinels say now; one that does not answer is not `up`."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Reason = Literal["split brain", "asynchronous replication", "power failure", "unexplained"]
 
 _PROMOTED = re.compile(r"\d+:[A-Z] [^*#]*[*#] MASTER MODE enabled")
+_DEMOTED = re.compile(r"\d+:[A-Z] [^*#]*[*#] REPLICAOF (\S+) enabled")
 _BATCH = 500  # keys that are read at once
 
 
@@ -54,15 +55,19 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Reign:
-    """A server has become the master.
+    """A server is the master.
 
     Attributes:
-        since: when, in seconds of the lab's clock.
+        since: since when, in seconds of the lab's clock.
         node: which one.
+        until: when it was told to follow another one; infinity if it never was.
+        then: which one; empty if it never was.
     """
 
     since: float
     node: str
+    until: float = float("inf")
+    then: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class Lost:
     def __str__(self) -> str:
         what = f"{self.key}, acknowledged by {self.node} at {self.acknowledged:.3f} s"
         if self.reason == "split brain":
-            return f"{what}: split brain, {self.successor} had replaced it at {self.since:.3f} s"
+            return f"{what}: split brain, {self.successor} was the master since {self.since:.3f} s"
         if self.reason == "asynchronous replication":
             return (
                 f"{what}: asynchronous replication, it was not yet at {self.successor}, promoted"
@@ -196,8 +201,9 @@ class Writer:
 
 def reigns_of(
     first: str,
-    logs: Iterable[tuple[str, Sequence[LogLine]]],
+    logs: Mapping[str, Sequence[LogLine]],
     promotions: Iterable[tuple[float, str]],
+    names: Mapping[str, str],
 ) -> list[Reign]:
     """Who became the master when.
 
@@ -206,25 +212,35 @@ def reigns_of(
 
     Args:
         first: the master at the beginning.
-        logs: name and lines of each server.
+        logs: the lines of each server's log.
         promotions: when a Sentinel has seen its promotion done, and of which server.
+        names: of the servers by their addresses.
     """
     told = [Reign(0.0, first)]
-    for name, lines in logs:
+    for name, lines in logs.items():
         told += [Reign(line.time, name) for line in lines if _PROMOTED.match(line.text)]
     found: list[Reign] = []
     seen = [Reign(time, name) for time, name in promotions]
     for reign in sorted([*told, *seen], key=lambda each: each.since):
         if not found or found[-1].node != reign.node:
             found.append(reign)
-    return found
+    return [_with_end(reign, logs[reign.node], names) for reign in found]
+
+
+def _with_end(reign: Reign, lines: Sequence[LogLine], names: Mapping[str, str]) -> Reign:
+    for line in lines:
+        demoted = _DEMOTED.match(line.text) if line.time > reign.since else None
+        if demoted is not None:
+            return replace(reign, until=line.time, then=names.get(demoted[1], demoted[1]))
+    return reign
 
 
 def explain(write: Write, reigns: Sequence[Reign]) -> Lost:
     """In which of the known ways an acknowledged write was lost.
 
-    The server that acknowledged it had been replaced already: split brain. It was replaced later:
-    then the write was not at the one that was promoted.
+    The server that acknowledged it was told later to follow another one. If that one was the master
+    already at the time of the write, it is a split brain; if not, the write was not there when it
+    became the master. A server that was never told so has died, and another one took its place.
     """
     assert write.ended is not None, "it was acknowledged"
     lost = Lost(write.key, write.ended, write.node, "unexplained")
@@ -232,10 +248,12 @@ def explain(write: Write, reigns: Sequence[Reign]) -> Lost:
     mine = [at for at in mine if reigns[at].since <= write.ended]
     if not mine:
         return lost
+    reign = reigns[mine[-1]]
+    followed = [each for each in reigns if each.node == reign.then and each.since <= reign.until]
     later = [each for each in reigns[mine[-1] + 1 :] if each.node != write.node]
-    if not later:
+    if not (followed or later):
         return lost
-    successor = later[0]
+    successor = followed[-1] if followed else later[0]
     known = replace(lost, successor=successor.node, since=successor.since)
     if successor.since <= write.ended:
         return replace(known, reason="split brain")

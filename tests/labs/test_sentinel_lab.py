@@ -239,7 +239,13 @@ def acknowledged(at, node):
     return Write("key", 0, at - 0.01, at, acknowledged=True, node=node)
 
 
-REIGNS = [Reign(0, "a"), Reign(10, "b"), Reign(20, "a"), Reign(30, "c")]
+REIGNS = [
+    Reign(0, "a", 12, "b"),
+    Reign(10, "b"),
+    Reign(20, "a", 33, "c"),
+    Reign(25, "d", 28, "a"),
+    Reign(30, "c"),
+]
 
 
 @pytest.mark.parametrize(
@@ -249,6 +255,8 @@ REIGNS = [Reign(0, "a"), Reign(10, "b"), Reign(20, "a"), Reign(30, "c")]
         (11, "a", "split brain", "b"),
         (15, "b", "asynchronous replication", "a"),
         (25, "a", "asynchronous replication", "c"),
+        # Promoted by a failover that did not come to its end, and told to follow the old one.
+        (26, "d", "split brain", "a"),
         (35, "a", "split brain", "c"),
         (40, "c", "unexplained", ""),
         (5, "b", "unexplained", ""),
@@ -261,11 +269,16 @@ def test_a_lost_write_is_explained_by_who_was_the_master_when(at, node, reason, 
 
 def test_reigns_are_read_off_the_logs_of_servers_and_sentinels():
     line = "7:M 01 Jan 2025 00:00:01.000 * MASTER MODE enabled (user request from 'id=5 ...')"
-    logs = [("a", [LogLine(9.0, line)]), ("b", [LogLine(5.0, line), LogLine(6.0, "7:M other")])]
+    over = "7:S 01 Jan 2025 00:00:01.000 * REPLICAOF 127.0.0.1:3 enabled (user request from ...)"
+    logs = {
+        "a": [LogLine(9.0, line)],
+        "b": [LogLine(4.0, over), LogLine(5.0, line), LogLine(6.0, "7:M x"), LogLine(8.0, over)],
+        "c": [],
+    }
     seen = [(5.5, "b"), (7.0, "c"), (9.5, "a")]
-    assert reigns_of("a", logs, seen) == [
+    assert reigns_of("a", logs, seen, {"127.0.0.1:3": "c"}) == [
         Reign(0.0, "a"),
-        Reign(5.0, "b"),
+        Reign(5.0, "b", 8.0, "c"),
         Reign(7.0, "c"),
         Reign(9.0, "a"),
     ]

@@ -144,6 +144,72 @@ def test_two_masters_in_an_epoch_are_seen():
     ]
 
 
+def test_a_leader_that_is_overtaken_is_only_noted():
+    checks = Checks()
+    told(checks, "one", "+new-epoch 5", "+try-failover master", "+elected-leader master")
+    told(checks, "two", "+new-epoch 6", "+try-failover master", "+elected-leader master")
+    leading = Sight("one", 5, 5, 5, A, "127.0.0.1:6380", leads=True)
+    other = Sight("two", 6, 6, 6, B, "127.0.0.1:6379")
+    checks.look(1.0, [leading])
+    checks.look(2.0, [other, replace(leading, config_epoch=6)])
+    checks.look(3.0, [replace(leading, config_epoch=6, leads=False)])
+    # Whoever hears of it names it as well.
+    checks.look(4.0, [replace(other, name="three", master="127.0.0.1:6380")])
+    assert not checks.failures
+    (note,) = checks.notes
+    assert note.what == (
+        "one, overtaken in its failover, names 127.0.0.1:6380 in epoch 6,"
+        " the master of which is 127.0.0.1:6379"
+    )
+
+
+@pytest.mark.parametrize(
+    "world", ["sim", pytest.param("redis", marks=[pytest.mark.redis, needs_redis])]
+)
+def test_a_leader_takes_over_a_later_epoch_of_its_old_master_and_goes_on(world):
+    patient = {"down_after_ms": 60_000, "failover_timeout_ms": 60_000}
+    with SentinelLab(world=world, seed=7, sentinels=1, quorum=1, **patient) as lab:
+        first, second, third = lab.servers
+        lab.pause(third)
+        lab.run_for(6)  # it is not fit any more
+        lab.failover()
+        lab.wait_until(lambda now: now.sentinels[0].failover == "reconf_slaves", timeout=30)
+        hello = f"127.0.0.1,26399,{B},9,{lab.service},{first.host},{first.port},9"
+        lab.sentinel_client().publish("__sentinel__:hello", hello)
+        lab.resume(third)
+        now = lab.wait_until(lambda now: not now.sentinels[0].failover, timeout=30)
+        assert (now.named, now.sentinels[0].config_epoch) == (second.name, 9)
+        assert "+config-update-from" not in [event.kind for event in lab.events]
+
+
+def test_an_epoch_that_was_not_in_the_file_is_only_noted():
+    checks = Checks()
+    sight = Sight("one", 5, 5, 5, A, "127.0.0.1:6379")
+    checks.look(1.0, [sight])
+    checks.ended("one")
+    checks.look(2.0, [replace(sight, config_epoch=4)])
+    assert not checks.failures
+    assert "not in its file" in checks.notes[0].what
+    checks.look(3.0, [replace(sight, config_epoch=3)])
+    assert len(checks.failures) == 1
+
+
+@pytest.mark.parametrize(
+    "world", ["sim", pytest.param("redis", marks=[pytest.mark.redis, needs_redis])]
+)
+def test_a_sentinel_does_not_write_an_epoch_alone_into_its_file(world):
+    with SentinelLab(world=world, seed=7, replicas=1, sentinels=1, quorum=1) as lab:
+        first, _ = lab.servers
+        hello = f"127.0.0.1,26399,{B},0,{lab.service},{first.host},{first.port},"
+        client = lab.sentinel_client()
+        client.publish("__sentinel__:hello", hello + "0")  # it gets to know who says so
+        client.publish("__sentinel__:hello", hello + "9")
+        assert lab.snapshot().sentinels[0].config_epoch == 9
+        lab.kill("sentinel-1")
+        lab.restart("sentinel-1")
+        assert lab.snapshot().sentinels[0].config_epoch == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "wrong"),
     [
@@ -268,16 +334,16 @@ def test_a_leader_that_ends_when_it_has_promoted_finds_that_in_its_file():
 @needs_redis
 def test_the_same_schedule_on_real_programs_comes_out_alike():
     actions = (
-        Action(0.5, "pause", "sentinel-2"),
-        Action(1.0, "kill", "redis-1"),
-        Action(2.0, "delay", "sentinel-1", "redis-3", seconds=0.05),
-        Action(4.0, "resume", "sentinel-2"),
-        Action(6.0, "restart", "redis-1"),
-        Action(7.0, "cut", "sentinel-3", "redis-2", "a->b"),
-        Action(9.0, "heal", "sentinel-3", "redis-2"),
+        Action(0.1, "pause", "sentinel-2"),
+        Action(0.5, "kill", "redis-1"),
+        Action(0.7, "delay", "sentinel-1", "redis-3", seconds=0.05),
+        Action(3.0, "resume", "sentinel-2"),
+        Action(4.0, "restart", "redis-1"),
+        Action(4.5, "cut", "sentinel-3", "redis-2", "a->b"),
+        Action(5.5, "heal", "sentinel-3", "redis-2"),
     )
     setup = Setup(down_after_ms=1000, failover_timeout_ms=6000, write_rate=20.0)
-    schedule = Schedule(7, 10.0, setup, actions)
+    schedule = Schedule(7, 6.0, setup, actions)
     for world in ("sim", "redis"):
         report = carry_out(schedule, world)
         assert report.is_good, f"{world}: {report.line()}\n{report.failures}"
