@@ -330,6 +330,7 @@ def test_a_leader_that_ends_when_it_has_promoted_finds_that_in_its_file():
         assert lab.snapshot().sentinel(ended[0]).master == promoted
 
 
+@pytest.mark.slow
 @pytest.mark.redis
 @needs_redis
 def test_the_same_schedule_on_real_programs_comes_out_alike():
