@@ -42,6 +42,24 @@ def test_names_are_the_kernels(disk, tmp_path):
     assert [disk.size(str(tmp_path / name)) for name in ("a", "sub", "sub/x")] == [None] * 3
 
 
+def test_a_file_is_overwritten_in_one_step_or_stays_as_it_was(disk, tmp_path):
+    path = tmp_path / "a.conf"
+    for content in (b"one", b"two\n" * 10_000, b""):
+        disk.overwrite(str(path), content)
+        assert disk.read(str(path)) == path.read_bytes() == content
+    assert [each.name for each in tmp_path.iterdir()] == ["a.conf"]
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(IsADirectoryError):
+        disk.overwrite(str(tmp_path / "sub"), b"file")
+    with pytest.raises(FileNotFoundError):
+        disk.overwrite(str(tmp_path / "none" / "a.conf"), b"file")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.conf", "sub"]
+    disk.detach()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        disk.overwrite(str(path), b"late")
+    assert path.read_bytes() == b""
+
+
 def test_a_sync_is_awaited_and_survives_the_close(disk, tmp_path):
     async def work():
         file = disk.open(str(tmp_path / "a"), "append")
