@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from redislab.engine.keyspace import Engine, Keyspace
+from redislab.engine.rdbquick import parsers
 from redislab.engine.rdbvalues import decode
 from redislab.wire.rdb.faults import RdbError, duplicated_key
 from redislab.wire.rdb.opcodes import Type
@@ -36,6 +37,7 @@ class RdbLoader:
         on_expired: is told each key that is left out because its time has come.
 
     Attributes:
+        parsers: what reads values that have come whole.
         reader: tells how far it is, and what comes behind the end.
         expired, empty_keys: how many keys were left out.
         facts: the facts about the file.
@@ -58,7 +60,8 @@ class RdbLoader:
         self.expired = self.empty_keys = 0
         self.facts: dict[bytes, bytes] = {}
         self.libraries: list[bytes] = []
-        self.reader = RdbReader(self, checksum=checksum, databases=len(engine.databases))
+        self.parsers = parsers(engine.limits)
+        self.reader = RdbReader(self, checksum=checksum, databases=len(engine.databases), bulk=self)
         self._collector: _CollectorPause | None = None
         self._replace = replace
         self._on_library = on_library
@@ -149,6 +152,24 @@ class RdbLoader:
             database.set_expiry(key, expires_ms)
         if idle_s is not None or frequency is not None:
             self.engine.uses.restore(database, key, idle_s, frequency)
+
+    def take(self, values: dict[bytes, Any], expires: dict[bytes, int]) -> bool:
+        """Many keys with our values; False if one of them is there already."""
+        database = self._database
+        there = database.values
+        if not there.keys().isdisjoint(values):
+            return False
+        oldest_ms = self._oldest_ms
+        if expires and oldest_ms is not None and min(expires.values()) < oldest_ms:
+            for key in [key for key, at_ms in expires.items() if at_ms < oldest_ms]:
+                del values[key], expires[key]
+                self.expired += 1
+                if self._on_expired is not None:
+                    self._on_expired(database, key)
+        dict.update(there, values)  # nobody is told that they are new
+        for key, at_ms in expires.items():
+            database.set_expiry(key, at_ms)
+        return True
 
     def empty(self, key: bytes) -> None:
         """A key whose value has no elements."""

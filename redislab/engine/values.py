@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sortedcontainers import SortedList
 
@@ -137,6 +137,7 @@ class SortedSetValue:
     """A sorted set: a dictionary from member to score, and the pairs in order.
 
     Equal scores, 0 and -0 among them, are ordered by member. There is no NaN among the scores.
+    Where `order` is left out, it is made when somebody asks for it: so a small one is loaded.
     """
 
     __slots__ = ("order", "packed", "scores")
@@ -145,6 +146,14 @@ class SortedSetValue:
         self.scores: dict[bytes, float] = {}
         self.order: SortedList = SortedList()  # of (score, member)
         self.packed = True
+
+    if not TYPE_CHECKING:  # who checks types shall find misspelled names
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "order":
+                raise AttributeError(name)
+            self.order = SortedList(zip(self.scores.values(), self.scores, strict=True))
+            return self.order
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -157,7 +166,7 @@ class SortedSetValue:
 
     def put(self, member: bytes, score: float, limits: EncodingLimits) -> bool:
         """Set a member's score; tell whether the member was new."""
-        scores = self.scores
+        scores, order = self.scores, self.order
         before = scores.get(member)
         if before is None and self.packed:
             self.packed = (
@@ -169,17 +178,18 @@ class SortedSetValue:
         if before is not None:
             if before == score:
                 return False
-            self.order.remove((before, member))
+            order.remove((before, member))
         scores[member] = score
-        self.order.add((score, member))
+        order.add((score, member))
         return before is None
 
     def discard(self, member: bytes) -> bool:
         """Remove a member; tell whether it was there."""
+        order = self.order
         score = self.scores.pop(member, None)
         if score is None:
             return False
-        self.order.remove((score, member))
+        order.remove((score, member))
         return True
 
     def copy(self) -> SortedSetValue:

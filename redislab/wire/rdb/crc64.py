@@ -18,7 +18,7 @@ from __future__ import annotations
 
 _POLYNOMIAL = 0x95AC9329AC4BC9B5  # x**64 left out, x**63 in bit 0
 _TABLE_BYTES = 320  # a remainder as short as this is left to the table
-_BLOCK_BYTES = 1 << 16
+_BLOCK_BYTES = 1 << 17
 
 # Exponents of multiples of the polynomial, falling; tests/wire/rdb divides them.
 MULTIPLES = (

@@ -17,20 +17,20 @@ _COUNT_UNKNOWN = 0xFFFF
 
 # -- listpack: total bytes (4), elements (2), then each element and how long it is, backwards ------
 
-_LISTPACK_HEADER = Struct("<IH")
+LISTPACK_HEADER = Struct("<IH")
 
 
 def listpack(data: bytes) -> list[bytes] | None:
     """The elements of a listpack."""
     size = len(data)
-    if size <= _LISTPACK_HEADER.size or data[-1] != _END:
+    if size <= LISTPACK_HEADER.size or data[-1] != _END:
         return None
-    total, count = _LISTPACK_HEADER.unpack_from(data)
+    total, count = LISTPACK_HEADER.unpack_from(data)
     if total != size:
         return None
     found: list[bytes] = []
     add = found.append
-    at = _LISTPACK_HEADER.size
+    at = LISTPACK_HEADER.size
     try:
         while True:
             first = data[at]
@@ -40,59 +40,70 @@ def listpack(data: bytes) -> list[bytes] | None:
                 add(_SMALL[first])
                 at += 2
             elif first < 0xC0:  # a string shorter than 64 bytes
-                begin = at + 1
-                end = begin + (first & 0x3F)
-                if data[end] != end - at:
+                length = first - 0x7F
+                end = at + length
+                if data[end] != length:
                     return None
-                add(data[begin:end])
+                add(data[at + 1 : end])
                 at = end + 1
             elif first == _END:
                 break
             else:
-                element, end = _listpack_element(data, at, first)
-                at = _skip_back_length(data, end, end - at)
+                element, at = listpack_element(data, at)
                 add(element)
-    except (IndexError, _BadError):
+    except (IndexError, BadError):
         return None
     if at != size - 1 or (count != _COUNT_UNKNOWN and count != len(found)):
         return None
     return found
 
 
-class _BadError(Exception):
+class BadError(Exception):
     """Something is not what it must be."""
 
 
-def _listpack_element(data: bytes, at: int, first: int) -> tuple[bytes, int]:
-    """An element of the rarer kinds, and where it ends."""
-    if first < 0xE0:  # an integer of 13 bits
+def listpack_element(data: bytes, at: int) -> tuple[bytes, int]:
+    """An element of any kind, and where what follows it begins.
+
+    Raises:
+        BadError: it is damaged.
+        IndexError: the data end too early.
+    """
+    first = data[at]
+    if first < 0x80:
+        element, end = _SMALL[first], at + 1
+    elif first < 0xC0:
+        end = at + 1 + (first & 0x3F)
+        element = data[at + 1 : end]
+    elif first < 0xE0:  # an integer of 13 bits
         number = (first & 0x1F) << 8 | data[at + 1]
-        return b"%d" % (number - (1 << 13) if number >= 1 << 12 else number), at + 2
-    if first < 0xF0:
+        element, end = b"%d" % (number - (1 << 13) if number >= 1 << 12 else number), at + 2
+    elif first < 0xF0:
         begin = at + 2
         end = begin + ((first & 0x0F) << 8 | data[at + 1])
-        return data[begin:end], end
-    if first == 0xF0:
+        element = data[begin:end]
+    elif first == 0xF0:
         begin = at + 5
         end = begin + int.from_bytes(data[at + 1 : begin], "little")
-        return data[begin:end], end
-    width = _LISTPACK_WIDTHS.get(first)
-    if width is None:
-        raise _BadError
-    end = at + 1 + width
-    return b"%d" % int.from_bytes(data[at + 1 : end], "little", signed=True), end
+        element = data[begin:end]
+    else:
+        width = _LISTPACK_WIDTHS.get(first)
+        if width is None:
+            raise BadError
+        end = at + 1 + width
+        element = b"%d" % int.from_bytes(data[at + 1 : end], "little", signed=True)
+    length = end - at
+    if length < 0x80:
+        if data[end] != length:
+            raise BadError
+        return element, end + 1
+    expected = back_length(length)
+    if not data.startswith(expected, end):
+        raise BadError
+    return element, end + len(expected)
 
 
 _LISTPACK_WIDTHS = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
-
-
-def _skip_back_length(data: bytes, at: int, length: int) -> int:
-    """Where the length that stands behind an element ends; it must be the element's."""
-    expected = back_length(length)
-    end = at + len(expected)
-    if data[at:end] != expected:
-        raise _BadError
-    return end
 
 
 def back_length(length: int) -> bytes:
@@ -146,8 +157,8 @@ class ListpackWriter:
     def finish(self, count: int) -> bytes:
         """The listpack; `count` is how many elements were added."""
         body = b"".join(self._parts)
-        size = _LISTPACK_HEADER.size + len(body) + 1
-        head = _LISTPACK_HEADER.pack(size, min(count, _COUNT_UNKNOWN))
+        size = LISTPACK_HEADER.size + len(body) + 1
+        head = LISTPACK_HEADER.pack(size, min(count, _COUNT_UNKNOWN))
         return b"%b%b\xff" % (head, body)
 
 
@@ -194,7 +205,7 @@ def ziplist(data: bytes) -> list[bytes] | None:
             element, at = _ziplist_element(data, at)
             before = at - last
             found.append(element)
-    except (IndexError, error, _BadError):
+    except (IndexError, error, BadError):
         return None
     if at != size - 1 or (last and last != tail):
         return None
@@ -223,16 +234,16 @@ def _ziplist_element(data: bytes, at: int) -> tuple[bytes, int]:
             begin = at + 5
             end = begin + int.from_bytes(data[at + 1 : begin], "big")
         if end >= len(data):
-            raise _BadError
+            raise BadError
         return data[begin:end], end
     if 0xF1 <= first <= 0xFD:  # an integer from 0 to 12
         return _SMALL[first - 0xF1], at + 1
     width = _ZIPLIST_WIDTHS.get(first)
     if width is None:
-        raise _BadError
+        raise BadError
     end = at + 1 + width
     if end >= len(data):
-        raise _BadError
+        raise BadError
     return b"%d" % int.from_bytes(data[at + 1 : end], "little", signed=True), end
 
 
@@ -286,6 +297,7 @@ def intset(data: bytes) -> list[bytes] | None:
     if code is None or not count or _INTSET_HEADER.size + width * count != len(data):
         return None
     numbers = unpack_from(f"<{count}{code}", data, _INTSET_HEADER.size)
-    if list(numbers) != sorted(set(numbers)):
+    members: list[bytes] = (b"%d " * count % numbers).split()
+    if sorted(numbers) != list(numbers) or len(set(members)) != count:
         return None
-    return str(list(numbers))[1:-1].encode().split(b", ")
+    return members

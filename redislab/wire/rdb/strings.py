@@ -121,13 +121,26 @@ def read_strings(data: bytes, at: int, count: int, found: list[bytes]) -> tuple[
 def _read_encoded(data: bytes, at: int, first: int) -> tuple[bytes, int]:
     at += 1
     if first == STRING_LZF:
-        compressed, at = read_length(data, at)
-        length, at = read_length(data, at)
-        packed, at = read_fixed(data, at, compressed)
-        string = decompress(packed, length)
+        compressed = data[at]
+        if compressed < LENGTH_14_BITS:
+            at += 1
+        else:
+            compressed, at = read_length(data, at)
+        length = data[at]
+        if length < LENGTH_14_BITS:
+            at += 1
+        elif length < LENGTH_32_BITS:
+            length = (length & 0x3F) << 8 | data[at + 1]
+            at += 2
+        else:
+            length, at = read_length(data, at)
+        end = at + compressed
+        if end > len(data):
+            raise Short(at, end)
+        string = decompress(data[at:end], length)
         if string is None:
-            raise RdbError(INVALID_LZF, at=at)
-        return string, at
+            raise RdbError(INVALID_LZF, at=end)
+        return string, end
     if first > STRING_LZF:
         raise unknown_string(first & 0x3F, at)
     digits, at = read_fixed(data, at, 1 << (first & 3))

@@ -4,8 +4,7 @@ from random import Random
 
 import pytest
 
-from redislab.wire.rdb import packed
-from redislab.wire.rdb.lzf import decompress
+from redislab.wire.rdb import lzf, packed
 from redislab.wire.rdb.packed import ListpackWriter
 from tests.wire.rdb import handmade
 
@@ -137,8 +136,13 @@ LZF = [
 ]
 
 
+@pytest.fixture(params=["as installed", "in Python"])
+def decompress(request):
+    return lzf.decompress if request.param == "as installed" else lzf.decompress_in_python
+
+
 @pytest.mark.parametrize(("packed_hex", "text"), LZF)
-def test_lzf(packed_hex, text):
+def test_lzf(decompress, packed_hex, text):
     data = bytes.fromhex(packed_hex)
     assert decompress(data, len(text)) == text
     assert decompress(data, len(text) + 1) is None
@@ -147,12 +151,27 @@ def test_lzf(packed_hex, text):
         assert decompress(data[:cut], len(text)) is None
 
 
-def test_lzf_reaches_before_the_start():
+def test_lzf_reaches_before_the_start(decompress):
     assert decompress(b"\x00a\x20\x05", 4) is None
 
 
-def test_lzf_garbage_raises_nothing():
+def test_lzf_garbage_raises_nothing(decompress):
     random = Random(3)
     for _ in range(3000):
         found = decompress(random.randbytes(random.randrange(1, 40)), random.randrange(100))
         assert found is None or type(found) is bytes
+
+
+def test_lzf_in_c_says_what_ours_says():
+    if lzf.decompress is lzf.decompress_in_python:
+        pytest.skip("python-neo-lzf is not installed (extra fast)")
+    random = Random(4)
+    known = 0
+    for _ in range(20_000):
+        few = random.choice((4, 64, 256))
+        data = bytes(random.randrange(few) for _ in range(random.randrange(12)))
+        for size in (random.randrange(40), *range(3, 12)):
+            found = lzf.decompress(data, size)
+            known += found is not None
+            assert found == lzf.decompress_in_python(data, size), (data, size)
+    assert known > 1000
