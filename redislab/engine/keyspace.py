@@ -16,6 +16,7 @@ from random import Random
 from typing import Any, Protocol, TypeVar
 
 from redislab.engine.errors import wrong_type
+from redislab.engine.expires import Expires
 from redislab.engine.uses import Uses
 from redislab.engine.values import (
     EncodingLimits,
@@ -150,7 +151,7 @@ class Keyspace:
         self.engine = engine
         self.index = index
         self.values: dict[bytes, Any] = {}
-        self.expires: dict[bytes, int] = {}  # milliseconds since the epoch
+        self.expires = Expires()
         # Keys with an expiry that the active expire cycle has yet to look at in this round.
         self.to_sample: list[bytes] = []
         self.average_ttl_ms = 0

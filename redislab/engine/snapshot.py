@@ -1,10 +1,11 @@
 """The data of an engine at one moment, to be written while commands go on changing them.
 
-Redis forks for this. Here a snapshot begins as a copy of the dictionaries, not of the values. Plain
-strings never change. Any other value is copied when a command looks it up (`Keyspace.lookup`) for
-the first time since, because the command may change it in place; and when it is handed out for
-writing, because the writer may take its time. So the engine stops for a moment at the start, and
-later at most for the copy of one value, whose elements are not copied.
+Redis forks for this. Here a snapshot begins as a copy of the dictionary of values, not of the
+values; when a key was to expire is put aside where that changes (`expires.py`). Plain strings never
+change. Any other value is copied when a command looks it up (`Keyspace.lookup`) for the first time
+since, because the command may change it in place; and when it is handed out for writing, because
+the writer may take its time. So the engine stops for a moment at the start, and later at most for
+the copy of one value, whose elements are not copied.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class DatabaseSnapshot:
     def __init__(self, database: Keyspace, copied: Copied) -> None:
         self.database = database
         self._values = dict(database.values)
-        self._expires = dict(database.expires)
-        self.keys, self.expiring = len(self._values), len(self._expires)
+        self._expires = database.expires.keep()
+        self.keys, self.expiring = len(self._values), self._expires.count
         self._copied = copied
 
     def preserve(self, key: bytes, value: Any) -> None:
@@ -63,7 +64,11 @@ class DatabaseSnapshot:
             yield SavedKey(key, value, expires.get(key))
             self._copied.keys_done += 1
         values.clear()
-        expires.clear()
+        self.close()
+
+    def close(self) -> None:
+        """Let what changes go unheeded: there are no more entries. May be called again."""
+        self._expires.close()
 
 
 class _Kept:
@@ -129,6 +134,8 @@ class Snapshot:
     def close(self) -> None:
         """Let go of the data. May be called again."""
         self._aside.end()
+        for part in self.databases:
+            part.close()
         mine, self.databases = set(map(id, self.databases)), []
         for database in self._engine.databases if mine else ():
             kept = tuple(part for part in database.snapshots or () if id(part) not in mine)

@@ -9,6 +9,7 @@ import pytest
 
 from redislab.engine import fake
 from redislab.engine.errors import CommandError
+from redislab.engine.expires import Expires
 from redislab.engine.groups import Group
 from redislab.engine.keyspace import Engine
 from redislab.engine.rdbload import RdbLoader
@@ -273,6 +274,39 @@ def test_two_at_a_time_see_two_moments():
     assert [list(e.value) for e in second.databases[0].entries()] == [[b"a", b"b"]]
     second.close()
     assert caller.db.snapshots is None
+
+
+def test_when_keys_expired_is_known_at_two_moments():
+    caller = TestCaller()
+    for number in range(6):
+        caller("psetex", f"k{number}", 1000 + number, "v")
+    first = Snapshot(caller.engine)
+    assert first.databases[0].expiring == 6
+    caller("persist", "k0")
+    caller("pexpire", "k1", 5000)
+    caller("del", "k2")
+    caller("set", "new", "v", "px", 10)
+    second = Snapshot(caller.engine)
+    caller("pexpire", "k0", 9)
+    caller("set", "k1", "v")
+    caller("flushall")
+    caller("psetex", "k4", 4, "v")
+    was = [entry.expires_ms for entry in first.databases[0].entries()]
+    assert was == [START_MS + 1000 + number for number in range(6)]
+    left = {entry.key: entry.expires_ms for entry in second.databases[0].entries()}
+    assert left == {
+        b"k0": None,
+        b"k1": START_MS + 5000,
+        **{b"k%d" % number: START_MS + 1000 + number for number in (3, 4, 5)},
+        b"new": START_MS + 10,
+    }
+    assert type(caller.db.expires) is Expires
+    second.close()
+    third = Snapshot(caller.engine)
+    assert type(caller.db.expires) is not Expires
+    third.close()
+    assert type(caller.db.expires) is Expires
+    assert caller.db.expires == {b"k4": START_MS + 4}
 
 
 def test_a_value_is_copied_once_and_only_if_it_is_used():
