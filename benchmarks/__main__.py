@@ -16,6 +16,7 @@ from benchmarks.rdb import rdb_rows
 from benchmarks.replication import replication_rows
 from benchmarks.rows import ROWS as SERVER_ROWS
 from benchmarks.rows import Plan, Row
+from benchmarks.sentinel import sentinel_rows
 from benchmarks.servers import MissingError
 
 ROWS = {
@@ -23,6 +24,7 @@ ROWS = {
     "rdb": rdb_rows,
     "persistence": persistence_rows,
     "replication": replication_rows,
+    "sentinel": sentinel_rows,
 }
 
 
