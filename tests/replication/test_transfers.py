@@ -115,8 +115,10 @@ def test_replicas_that_come_while_a_data_set_is_saved() -> None:
         on.start("a", "--repl-diskless-sync", "no", "--rdb-key-save-delay", "10000")
         fill(on, "a")
         on.skip_log("a")
+        for name in "bc":  # before the save, which is over sooner than a program may start
+            on.start(name)
         for name in "bc":
-            on.start(name, "--replicaof", f"{HOST} {on.servers['a'].port}")
+            on.call(name, f"REPLICAOF {HOST} @a")
             on.until(lambda name=name: on.field(name, "master_sync_in_progress") == "1", name)
             on.note(on.field("a", "slave0"))
             on.call("a", f"SET {name} 1")
