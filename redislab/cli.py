@@ -1,4 +1,4 @@
-"""The command line: `redislab server`, `redislab sentinel`, `redislab benchmark`.
+"""The command line: `redislab server`, `sentinel`, `benchmark`, `chaos`.
 
 Each command has a room of its own, imported when it is asked for, and takes the options of the
 program it stands in for.
