@@ -27,6 +27,10 @@ def python_blocks(page):
     return re.findall(r"(?ms)^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"))
 
 
+# What an example prints, by the lab that it makes.
+PRINTS = {"SingleLab": "connected_clients:", "SentinelLab": "redis-"}
+
+
 @pytest.mark.parametrize("page", ["README.md", "book/welcome.md"])
 def test_the_example_on_the_page_runs(page):
     blocks = python_blocks(page)
@@ -36,7 +40,8 @@ def test_the_example_on_the_page_runs(page):
             [sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        assert "connected_clients:" in done.stdout
+        [printed] = [text for lab, text in PRINTS.items() if f"with {lab}(" in block]
+        assert printed in done.stdout
 
 
 @pytest.mark.redis
