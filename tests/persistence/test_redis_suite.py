@@ -7,18 +7,14 @@ that go on with what such a test leaves behind. Everything else must pass.
 
 from __future__ import annotations
 
-import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from tests.tcl.suite import (
     OUR_PROGRAM,
     REAL_PROGRAM,
-    SOURCE_FOLDER,
-    find_source,
+    need_source,
     run_unit_with_program,
 )
 
@@ -57,7 +53,7 @@ UNITS: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_ours_passes_what_redis_passes(unit: str) -> None:
-    source = _source()
+    source = need_source()
     run = FIRST_RUN + 2 * list(UNITS).index(unit)
     with ThreadPoolExecutor(2) as pool:
         started = [
@@ -74,13 +70,3 @@ def test_ours_passes_what_redis_passes(unit: str) -> None:
     assert ours.finished, ours.output[-2000:]
     assert not ours.failed, ours.output[-2000:]
     assert set(ours.passed) == set(real.passed)
-
-
-def _source() -> Path:
-    found = find_source()
-    if found is None or shutil.which("tclsh") is None:
-        reason = f"the sources of Redis are not in {SOURCE_FOLDER}, or tclsh is not installed"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found

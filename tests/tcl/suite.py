@@ -24,6 +24,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.servers import HOST
 
 SOURCE_VARIABLE = "REDISLAB_REDIS_SOURCE"
@@ -38,6 +40,11 @@ PORTS_PER_RUN = 64
 REAL_PROGRAM = None  # the one that is installed
 OUR_PROGRAM = (sys.executable, "-m", "redislab", "server")
 OUR_SENTINEL = (sys.executable, "-m", "redislab", "sentinel")
+
+# Marks what `make test` leaves to a run with this variable set.
+every_unit = pytest.mark.skipif(
+    not os.environ.get("REDISLAB_TCL_ALL"), reason="takes minutes: REDISLAB_TCL_ALL is not set"
+)
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 # A line of the suite of Sentinel: the time, the test's name, and how it went.
@@ -69,6 +76,21 @@ def find_source() -> Path | None:
     named = os.environ.get(SOURCE_VARIABLE)
     folders = [Path(named)] if named else sorted(SOURCE_FOLDER.glob("redis-*/"))
     return next((folder for folder in folders if (folder / "runtest").is_file()), None)
+
+
+def need_source() -> Path:
+    """The folder of Redis's sources; without them or Tcl the test is skipped, in CI it fails."""
+    found, reason = find_source(), "tclsh is not installed (Debian package tcl)"
+    if found is None:
+        reason = (
+            f"the sources of Redis are not in {SOURCE_FOLDER} (.ci/run gets them), nor where "
+            f"{SOURCE_VARIABLE} points"
+        )
+    elif shutil.which("tclsh") is not None:
+        return found
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def run_unit(source: Path, unit: str, port: int, run: int, timeout_s: float) -> Outcome:

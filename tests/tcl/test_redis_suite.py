@@ -7,8 +7,6 @@ servers that it starts.
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -20,10 +18,7 @@ from tests.servers import HOST, our_server, real_server
 from tests.tcl.suite import (
     OUR_PROGRAM,
     REAL_PROGRAM,
-    SOURCE_FOLDER,
-    SOURCE_VARIABLE,
     Outcome,
-    find_source,
     read_outcome,
     run_unit,
     run_unit_with_program,
@@ -62,25 +57,6 @@ UNITS = (
 UNITS_WITH_PROGRAM = ("unit/acl", "unit/acl-v2", "unit/info")
 UNIT_TIMEOUT_S = 90.0
 PASSED_LEAST = 0.9
-
-
-@pytest.fixture(scope="module")
-def source() -> Path:
-    found = find_source()
-    reason = None
-    if found is None:
-        reason = (
-            f"the sources of Redis are not in {SOURCE_FOLDER} (.ci/run gets them), nor where "
-            f"{SOURCE_VARIABLE} points"
-        )
-    elif shutil.which("tclsh") is None:
-        reason = "tclsh is not installed (Debian package tcl)"
-    if reason is not None:
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    assert found is not None
-    return found
 
 
 @pytest.mark.parametrize("unit", UNITS)

@@ -6,13 +6,11 @@ processes that Redis forks and we have none of. The long ones are run if REDISLA
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.tcl.suite import OUR_PROGRAM, find_source, run_unit_with_program
+from tests.tcl.suite import OUR_PROGRAM, every_unit, run_unit_with_program
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(1000)]
 
@@ -36,20 +34,6 @@ LONG_UNITS = {
 PARTLY = {"replication": 52}
 FIRST_RUN = 100  # the runs before are those of test_redis_suite.py
 UNIT_TIMEOUT_S = 900.0
-
-every_unit = pytest.mark.skipif(
-    not os.environ.get("REDISLAB_TCL_ALL"), reason="takes minutes: REDISLAB_TCL_ALL is not set"
-)
-
-
-@pytest.fixture(scope="module")
-def source() -> Path:
-    found = find_source()
-    if found is None or shutil.which("tclsh") is None:
-        if os.environ.get("CI"):
-            pytest.fail("the sources of Redis or tclsh are missing")
-        pytest.skip("the sources of Redis (.ci/run gets them) or tclsh are missing")
-    return found
 
 
 @pytest.mark.parametrize(

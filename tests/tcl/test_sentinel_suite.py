@@ -10,8 +10,6 @@ child of the killed server ends (12).
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,7 @@ from tests.tcl.suite import (
     OUR_PROGRAM,
     OUR_SENTINEL,
     REAL_PROGRAM,
-    find_source,
+    every_unit,
     read_sentinel_outcome,
     run_sentinel_units,
 )
@@ -48,20 +46,6 @@ MORE_UNITS = {
     "13": 10,
 }
 TIMEOUT_S = 900.0
-
-every_unit = pytest.mark.skipif(
-    not os.environ.get("REDISLAB_TCL_ALL"), reason="takes minutes: REDISLAB_TCL_ALL is not set"
-)
-
-
-@pytest.fixture(scope="module")
-def source() -> Path:
-    found = find_source()
-    if found is None or shutil.which("tclsh") is None:
-        if os.environ.get("CI"):
-            pytest.fail("the sources of Redis or tclsh are missing")
-        pytest.skip("the sources of Redis (.ci/run gets them) or tclsh are missing")
-    return found
 
 
 def check(source: Path, form: str, units: tuple[str, ...]) -> None:
