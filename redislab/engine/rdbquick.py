@@ -24,15 +24,9 @@ from redislab.engine.values import (
 from redislab.wire.rdb import packed
 from redislab.wire.rdb.feed import Short
 from redislab.wire.rdb.objects import WHOLE
-from redislab.wire.rdb.opcodes import LENGTH_14_BITS, LENGTH_32_BITS, NODE_PACKED, Type
+from redislab.wire.rdb.opcodes import LENGTH_14_BITS, NODE_PACKED, Type
 from redislab.wire.rdb.quick import Parse
 from redislab.wire.rdb.strings import read_string, read_strings
-
-# Of a listpack: its size and how many elements it has stand before them, and a byte behind.
-_HEADER_BYTES = 6
-_SHORT_STRING, _SHORT_STRING_END = 0x80, 0xC0
-_BACK = _SHORT_STRING - 1  # what the first byte of such a string is more than its last one
-_FLOATS = tuple(map(float, range(128)))
 
 
 def parsers(limits: EncodingLimits) -> dict[int, Parse]:
@@ -81,7 +75,7 @@ def _set(limits: EncodingLimits, data: bytes, at: int) -> tuple[SetValue, int]:
 
 
 def _intset(limits: EncodingLimits, data: bytes, at: int) -> tuple[SetValue, int]:
-    blob, end = _blob(data, at)
+    blob, end = read_string(data, at)
     members = packed.intset(blob)
     if members is None:
         raise Short(at, at)
@@ -93,77 +87,26 @@ def _intset(limits: EncodingLimits, data: bytes, at: int) -> tuple[SetValue, int
 
 
 def _hash(limits: EncodingLimits, data: bytes, at: int) -> tuple[HashValue, int]:
-    blob, end = _blob(data, at)
-    pairs = _elements_of(blob) >> 1
+    words, end = _pairs(data, at)
     found = _new_hash(HashValue)
-    found.packed = pairs <= limits.hash_max_listpack_entries
-    at = _HEADER_BYTES
-    try:
-        for _ in range(pairs):
-            first = blob[at]
-            if _SHORT_STRING <= first < _SHORT_STRING_END:
-                stop = at + first - _BACK
-                if blob[stop] != first - _BACK:
-                    raise Short(at, at)
-                field = blob[at + 1 : stop]
-                at = stop + 1
-            else:
-                field, at = packed.listpack_element(blob, at)
-            first = blob[at]
-            if _SHORT_STRING <= first < _SHORT_STRING_END:
-                stop = at + first - _BACK
-                if blob[stop] != first - _BACK:
-                    raise Short(at, at)
-                found[field] = blob[at + 1 : stop]
-                at = stop + 1
-            else:
-                found[field], at = packed.listpack_element(blob, at)
-    except packed.BadError:
-        raise Short(at, at) from None
-    if at != len(blob) - 1 or len(found) != pairs:
+    found.packed = len(words) >> 1 <= limits.hash_max_listpack_entries
+    found.update(zip(words[::2], words[1::2], strict=True))
+    if len(found) << 1 != len(words):
         raise Short(at, at)
     return found, end
 
 
 def _sorted_set(limits: EncodingLimits, data: bytes, at: int) -> tuple[SortedSetValue, int]:
-    blob, end = _blob(data, at)
-    count = _elements_of(blob) >> 1
-    if count > limits.zset_max_listpack_entries:
+    words, end = _pairs(data, at)
+    if len(words) >> 1 > limits.zset_max_listpack_entries:
         raise Short(at, at)
-    scores: dict[bytes, float] = {}
-    at = _HEADER_BYTES
-    try:
-        for _ in range(count):
-            first = blob[at]
-            if _SHORT_STRING <= first < _SHORT_STRING_END:
-                stop = at + first - _BACK
-                if blob[stop] != first - _BACK:
-                    raise Short(at, at)
-                member = blob[at + 1 : stop]
-                at = stop + 1
-            else:
-                member, at = packed.listpack_element(blob, at)
-            first = blob[at]
-            if first < _SHORT_STRING:
-                if blob[at + 1] != 1:
-                    raise Short(at, at)
-                score = _FLOATS[first]
-                at += 2
-            elif first < _SHORT_STRING_END:
-                stop = at + first - _BACK
-                if blob[stop] != first - _BACK:
-                    raise Short(at, at)
-                score = float(blob[at + 1 : stop]) or 0.0  # a listpack holds -0 as the integer 0
-                if isnan(score):
-                    raise Short(at, at)
-                at = stop + 1
-            else:
-                text, at = packed.listpack_element(blob, at)
-                score = float(text)
-            scores[member] = score
-    except (packed.BadError, ValueError):
+    try:  # 0 may be written as -0
+        scores = {
+            each: float(score) or 0.0 for each, score in zip(words[::2], words[1::2], strict=True)
+        }
+    except ValueError:
         raise Short(at, at) from None
-    if at != len(blob) - 1 or len(scores) != count:
+    if len(scores) << 1 != len(words) or any(map(isnan, scores.values())):
         raise Short(at, at)
     found = _new_sorted_set(SortedSetValue)  # its order can wait until it is asked for
     found.packed = True
@@ -179,7 +122,7 @@ def _list(data: bytes, at: int) -> tuple[ListValue, int]:
     found = ListValue()
     for _ in range(nodes):
         container = data[at]
-        blob, at = _blob(data, at + 1)
+        blob, at = read_string(data, at + 1)
         elements = packed.listpack(blob) if container == NODE_PACKED else None
         if elements is None:
             raise Short(at, at)
@@ -193,28 +136,10 @@ def _list(data: bytes, at: int) -> tuple[ListValue, int]:
 _new_set, _new_hash, _new_sorted_set = SetValue.__new__, HashValue.__new__, SortedSetValue.__new__
 
 
-def _blob(data: bytes, at: int) -> tuple[bytes, int]:
-    """A string, however it is written; too short, if it ends beyond the data."""
-    first = data[at]
-    if first < LENGTH_14_BITS:
-        at += 1
-        end = at + first
-    elif first < LENGTH_32_BITS:
-        end = ((first & 0x3F) << 8 | data[at + 1]) + at + 2
-        at += 2
-    else:
-        return read_string(data, at)
-    return data[at:end], end
-
-
-def _elements_of(blob: bytes) -> int:
-    """How many elements a listpack says to have: an even number, and not 0."""
-    size = len(blob)
-    if size <= _HEADER_BYTES or blob[-1] != 0xFF:
-        raise Short(size, size)
-    total: int
-    count: int
-    total, count = packed.LISTPACK_HEADER.unpack_from(blob)
-    if total != size or not count or count & 1:  # an odd one is also said to be unknown
-        raise Short(size, size)
-    return count
+def _pairs(data: bytes, at: int) -> tuple[list[bytes], int]:
+    """The elements of a listpack, an even number of them, and not 0."""
+    blob, end = read_string(data, at)
+    words = packed.listpack(blob)
+    if not words or len(words) & 1:
+        raise Short(at, at)
+    return words, end
