@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from redislab.labs.sentinel import SentinelLab
-from redislab.sentinel.model import FailoverState, Master, SentinelState
-
-# From then on a Sentinel in a failover names the promoted replica as the master.
-_PROMOTED = frozenset({FailoverState.RECONF_REPLICAS, FailoverState.UPDATE_CONFIG})
+from redislab.sentinel.instances import current_address
+from redislab.sentinel.model import Master, SentinelState
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +51,13 @@ def sights(lab: SentinelLab) -> list[Sight]:
 
 def sight(name: str, state: SentinelState, master: Master) -> Sight:
     """What can be seen of a Sentinel's state."""
-    named = master.address
-    if master.state in _PROMOTED and master.promoted is not None:
-        named = master.promoted.address
     return Sight(
         name,
         state.current_epoch,
         master.config_epoch,
         master.leader_epoch,
         master.leader,
-        f"{named.host}:{named.port}",
+        str(current_address(master)),
         master.in_failover,
     )
 

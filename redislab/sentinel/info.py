@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from redislab.sentinel import events, failover
-from redislab.sentinel.addresses import is_host, is_usable
+from redislab.sentinel.addresses import is_same, is_usable
 from redislab.sentinel.answers import send_replicaof
 from redislab.sentinel.down import was_up_for
 from redislab.sentinel.instances import InstanceError, add_replica, find_replica
@@ -247,11 +247,8 @@ def _meet_master(watch: Watch, replica: Replica, now: int) -> None:
 def _check_followed(watch: Watch, replica: Replica, now: int) -> None:
     """A replica that has followed another master for long is told to follow ours."""
     master, patience = replica.master, replica.master.failover_timeout
-    is_ours = replica.master_port == master.address.port and is_host(
-        watch.state, master.address, replica.master_host
-    )
     if (
-        not is_ours
+        not _follows(watch, replica, master.address)
         and looks_sane(watch, master, now)
         and was_up_for(replica, patience, now)
         and now - replica.conf_changed > patience
@@ -266,14 +263,18 @@ def _note_progress(watch: Watch, replica: Replica) -> None:
     if (
         replica.reconf is Reconf.SENT
         and promoted is not None
-        and replica.master_port == promoted.address.port
-        and is_host(watch.state, promoted.address, replica.master_host)
+        and _follows(watch, replica, promoted.address)
     ):
         replica.reconf = Reconf.IN_PROGRESS
         events.about(watch, events.NOTICE, "+slave-reconf-inprog", replica)
     if replica.reconf is Reconf.IN_PROGRESS and replica.master_link_up:
         replica.reconf = Reconf.DONE
         events.about(watch, events.NOTICE, "+slave-reconf-done", replica)
+
+
+def _follows(watch: Watch, replica: Replica, address: Address) -> bool:
+    """Whether a replica says that it follows who is at this address."""
+    return is_same(watch.state, address, Address(replica.master_host, replica.master_port))
 
 
 def looks_sane(watch: Watch, master: Master, now: int) -> bool:
