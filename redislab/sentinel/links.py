@@ -163,19 +163,17 @@ class Links:
 
     def close_commands(self, link: Link) -> None:
         """Hang up the connection for commands; what was asked on it stays without answer."""
-        wire = self.commands.pop(link, None)
+        wire = self.commands.get(link)
         if wire is not None:
-            link.has_commands = False
-            link.is_disconnected = True
+            self.lost(wire)
             link.pending = 0
             wire.close()
 
     def close_pubsub(self, link: Link) -> None:
         """Hang up the one for Pub/Sub."""
-        wire = self.pubsub.pop(link, None)
+        wire = self.pubsub.get(link)
         if wire is not None:
-            link.has_pubsub = False
-            link.is_disconnected = True
+            self.lost(wire)
             wire.close()
 
     def release(self, instance: Instance) -> None:
@@ -205,7 +203,7 @@ class Links:
         return False
 
     def lost(self, wire: Wire) -> None:
-        """A connection has ended by itself."""
+        """A connection is one no more: it has ended by itself, or is to be ended."""
         link = wire.link
         if self.commands.get(link) is wire:
             del self.commands[link]
