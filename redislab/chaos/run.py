@@ -21,7 +21,7 @@ from redislab.chaos.schedule import Action, Schedule, Setup
 from redislab.chaos.sights import sentinel_state, sights
 from redislab.labs.sentinel import SentinelLab
 from redislab.labs.sentinelstate import SentinelSnapshot
-from redislab.labs.writer import Lost, Reign, Write, explain
+from redislab.labs.writer import Lost, Reign, Write, explain, values_of
 from redislab.worlds.base import OBSERVER, LogLine, WorldError
 
 # A replica gives its master up after so many seconds of silence.
@@ -36,8 +36,6 @@ _ROUNDS = 3
 _INFO_SECONDS = 20.0
 # Of a file that is synced once a second: how long a write may wait for it.
 _UNSYNCED_SECONDS = 2.5
-# How many keys are read at once.
-_BATCH = 500
 # The journal of a run that nobody will read.
 _MESSAGES_KEPT = 10_000
 
@@ -350,12 +348,7 @@ class Run:
         try:
             self.lab.wait_until(_is_in_sync, REPL_TIMEOUT_S, every=_SETTLE_STEP_SECONDS)
             for node in self.lab.servers:
-                client = self.lab.client(node, at=OBSERVER)
-                had[node.name] = [
-                    value
-                    for begin in range(0, len(keys), _BATCH)
-                    for value in client.mget(keys[begin : begin + _BATCH])
-                ]
+                had[node.name] = values_of(self.lab.client(node, at=OBSERVER), keys)
         except (redis.RedisError, TimeoutError) as failure:
             self._fail(f"the data cannot be compared: {failure}")
             return

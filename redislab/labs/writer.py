@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import redis
 
-from redislab.worlds.base import CLIENT, LogLine
+from redislab.worlds.base import CLIENT, OBSERVER, LogLine
 
 if TYPE_CHECKING:
     from redislab.labs.sentinel import SentinelLab
@@ -152,10 +152,8 @@ class Writer:
             redis.RedisError: the master does not answer.
         """
         wanted = self.acknowledged
-        client = self._lab.client(at="observer", decode_responses=True)
-        found: list[Any] = []
-        for begin in range(0, len(wanted), _BATCH):
-            found += client.mget([write.key for write in wanted[begin : begin + _BATCH]])
+        client = self._lab.client(at=OBSERVER, decode_responses=True)
+        found = values_of(client, [write.key for write in wanted])
         return [
             write for write, value in zip(wanted, found, strict=True) if value != str(write.number)
         ]
@@ -197,6 +195,16 @@ class Writer:
             address = self._client.connection_pool.master_address
             write.node = self._names.get(address, "?")
         write.ended = self._lab.now
+
+
+def values_of(client: redis.Redis, keys: Sequence[str]) -> list[Any]:
+    """The values of very many keys, some at a time, so that nobody waits long for the answer."""
+    reader: Any = client
+    return [
+        value
+        for begin in range(0, len(keys), _BATCH)
+        for value in reader.mget(keys[begin : begin + _BATCH])
+    ]
 
 
 def reigns_of(
