@@ -22,6 +22,7 @@ from redislab.chaos.run import Report, Run, settle_seconds
 from redislab.chaos.schedule import Schedule
 from redislab.chaos.shrink import shrink
 from redislab.worlds import WORLDS
+from redislab.worlds.base import ProgramMissingError
 
 _ABOUT = """\
 Harm a lab at random, with clients that write and read, and check it at every step.
@@ -51,11 +52,16 @@ _FAILURES_SHOWN = 12
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; returns the exit code: 0, 1 if a schedule failed, 2 for bad arguments."""
+    """Run the command; returns the exit code.
+
+    It is 0 if all went well, 1 if a schedule failed or could not be run, 2 for bad arguments.
+    """
     parser = _parser()
     options = parser.parse_args(argv)
     try:
         schedules = _schedules(options)
+        if options.journal is not None:
+            options.journal.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as failure:
         parser.error(str(failure))
     try:
@@ -67,6 +73,9 @@ def main(argv: list[str]) -> int:
         if options.export is not None:
             options.export.write_text(schedules[0].to_json(), encoding="utf-8")
         return _Show(options, sys.stdout).run(schedules)
+    except (OSError, ProgramMissingError) as failure:
+        sys.stderr.write(f"{parser.prog}: error: {failure}\n")
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -110,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
 def _schedules(options: argparse.Namespace) -> list[Schedule]:
     if options.minutes <= 0:
         raise ValueError("--minutes is above 0")
+    if options.jobs < 0:
+        raise ValueError("--jobs is 0, for all cores, or above")
     if options.schedule is not None:
         return [Schedule.from_json(options.schedule.read_text(encoding="utf-8"))]
     return [draw(seed, 60 * options.minutes) for seed in seeds(options.seeds)]
@@ -135,13 +146,19 @@ def carry_out(schedule: Schedule, world: str = "sim", journal: Path | None = Non
     Args:
         schedule: what to do.
         world: where.
-        journal: the directory to leave everything in that can be known of it.
+        journal: the directory to leave everything in that can be known of it, which is there.
+
+    Raises:
+        ProgramMissingError: the world has no such program.
+        OSError: the journal cannot be written.
     """
     run: Run | None = None
     began = time.perf_counter()
     try:
         run = Run(schedule, world, keep_journal=journal is not None)
         report = run.run()
+    except ProgramMissingError:
+        raise
     except Exception:
         report = _crashed(schedule, world, traceback.format_exc(), time.perf_counter() - began)
     try:
@@ -165,7 +182,6 @@ def _keep(directory: Path, report: Report, run: Run | None) -> None:
     """Leave what is known of a run in a directory."""
     import json
 
-    directory.mkdir(parents=True, exist_ok=True)
     stem = directory / f"seed-{report.schedule.seed}"
     stem.with_suffix(".json").write_text(report.schedule.to_json(), encoding="utf-8")
     told = json.dumps(report.to_dict(), indent=1)

@@ -211,7 +211,7 @@ class Schedule:
         return cls(int(told["seed"]), float(told["seconds"]), setup, tuple(actions))
 
 
-def _action(told: Mapping[str, Any], setup: Setup) -> Action:
+def _action(told: object, setup: Setup) -> Action:
     action: Action = _made(Action, told)
     if action.do not in get_args(Do):
         raise ValueError(f"nobody can {action.do!r}; there are {', '.join(get_args(Do))}")
@@ -226,7 +226,10 @@ def _action(told: Mapping[str, Any], setup: Setup) -> Action:
     return action
 
 
-def _made(kind: type[Any], told: Mapping[str, Any]) -> Any:
+def _made(kind: type[Any], told: object) -> Any:
+    if not isinstance(told, Mapping):
+        wrong = f"{kind.__name__} is an object with names, not {told!r}"
+        raise ValueError(wrong)  # noqa: TRY004 - what `from_json` raises
     known = [each.name for each in fields(kind)]
     strangers = [name for name in told if name not in known]
     if strangers:

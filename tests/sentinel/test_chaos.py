@@ -52,6 +52,7 @@ def test_a_schedule_survives_json_and_is_the_same_for_the_same_seed():
         ('{"seed": 1, "seconds": 2, "setup": {"nodes": 3}}', "nodes: of Setup there is replicas"),
         ('{"seed": 1, "seconds": 2, "actions": [{"at": 1, "do": "sing"}]}', "can 'sing'"),
         ('{"seed": 1, "seconds": 2, "actions": [{"at": 1}]}', "missing"),
+        ('{"seed": 1, "seconds": 2, "actions": [3]}', "not 3"),
         ('{"seed": 1, "seconds": 2, "actions": [{"at": 1, "do": "kill", "a": "x"}]}', "of 'x'"),
         ('{"seed": 1, "seconds": 2, "actions": [{"at": 1, "do": "cut", "a": "redis-1"}]}', "of ''"),
     ],
@@ -366,12 +367,30 @@ def test_seeds_are_ranges_and_lists(text, expected):
     assert seeds(text) == expected
 
 
-@pytest.mark.parametrize("words", [["--seeds", "x"], ["--seeds", "3..1"], ["--minutes", "0"]])
+@pytest.mark.parametrize(
+    "words", [["--seeds", "x"], ["--seeds", "3..1"], ["--minutes", "0"], ["--jobs", "-1"]]
+)
 def test_bad_arguments_are_refused(words, capsys):
     with pytest.raises(SystemExit) as end:
         main(words)
     assert end.value.code == 2
     assert words[0] in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_or_run_is_told_in_a_line(tmp_path, monkeypatch, capsys):
+    missing = tmp_path / "missing" / "short.json"
+    assert main(["--export", str(missing), "--minutes", "0.1"]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines() == [
+        f"redislab chaos: error: [Errno 2] No such file or directory: '{missing}'"
+    ]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["--world", "redis", "--minutes", "0.1"]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    [line] = told.err.splitlines()
+    assert "apt install redis-server" in line
 
 
 def test_a_run_leaves_its_schedule_its_report_and_a_diagram(tmp_path, capsys):
