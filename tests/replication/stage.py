@@ -124,6 +124,11 @@ class Stage:
                 f"{name} has no link",
             )
 
+    def until_online(self, master: str, place: int = 0) -> None:
+        """Wait until a master has told its log that it sends a replica what is written."""
+        slave = f"slave{place}"
+        self.until(lambda: "state=online" in self.field(master, slave), f"{slave} is not online")
+
     def until_same(self, field: str, *names: str) -> None:
         """Wait until servers say the same of something."""
         self.until(

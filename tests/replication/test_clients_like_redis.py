@@ -237,7 +237,7 @@ def test_wait() -> None:
     def scene(on: Stage) -> None:
         on.start("a")
         on.start_replica("b", "a")
-        on.until(lambda: "state=online" in on.field("a", "slave0"), "")
+        on.until_online("a")
         on.call("a", "WAIT 0 0")
         for number in range(5):
             on.call("a", f"SET k {number}")
@@ -269,7 +269,7 @@ def test_failover() -> None:
         on.start("a")
         on.start_replica("b", "a")
         on.start_replica("c", "a")
-        on.until(lambda: "state=online" in on.field("a", "slave1"), "")
+        on.until_online("a", 1)
         on.call("a", "SET k 1")
         on.until_even("a", "b", "c")
         on.call("a", "FAILOVER TO 127.0.0.1 @b TIMEOUT 10000")
@@ -293,7 +293,7 @@ def test_a_failover_that_does_not_come_about() -> None:
     def scene(on: Stage) -> None:
         on.start("a")
         with RawReplica(on.servers["a"]) as replica:
-            on.until(lambda: "state=online" in on.field("a", "slave0"), "")
+            on.until_online("a")
             on.call("a", "SET k 1")
             on.call("a", "FAILOVER TIMEOUT 400")
             on.note(on.field("a", "master_failover_state"))

@@ -64,7 +64,7 @@ def test_the_log_of_a_change_of_roles() -> None:
             time.sleep(0.2)
             if links:
                 on.until_linked("b")
-                on.until(lambda: "state=online" in on.field("a", "slave0"), "not online")
+                on.until_online("a")
             time.sleep(0.2)
             on.note_log("a", "b")
 
@@ -198,7 +198,7 @@ def test_who_is_connected() -> None:
     def scene(on: Stage) -> None:
         on.start("a")
         on.start_replica("b", "a")
-        on.until(lambda: "state=online" in on.field("a", "slave0"), "")
+        on.until_online("a")
         on.note(on.field("a", "connected_clients"))
         on.note(on.field("b", "connected_clients"))
         for name, kind in (("a", "replica"), ("a", "normal"), ("b", "master"), ("b", "normal")):
@@ -249,7 +249,7 @@ def test_what_replicas_announce() -> None:
         on.call("b", "CONFIG SET replica-announce-port 77")
         on.until_linked("b")
         on.ask("a", "AUTH secret")
-        on.until(lambda: "state=online" in on.field("a", "slave0"), "")
+        on.until_online("a")
         on.note_info("a")
         on.call("a", "FAILOVER TO 10.1.2.3 78")
         on.call("a", "ACL SETUSER copier on >pass +psync +replconf +ping")
@@ -295,7 +295,7 @@ def test_acknowledgments_that_make_no_sense() -> None:
     def scene(on: Stage) -> None:
         on.start("a")
         with RawReplica(on.servers["a"]) as replica:
-            on.until(lambda: "state=online" in on.field("a", "slave0"), "not online")
+            on.until_online("a")
             on.call("a", "SET k 1")
             for offset in (b"5", b"-5", b"x", b"", b"4", b"99999999999999999999", b"1000000"):
                 replica.say(b"REPLCONF", b"ACK", offset)

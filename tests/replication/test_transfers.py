@@ -126,6 +126,8 @@ def test_replicas_that_come_while_a_data_set_is_saved() -> None:
         on.note(on.field("a", "rdb_bgsave_in_progress"))
         on.until_linked("b", "c")
         on.until_even("a", "b", "c")
+        for place in range(2):
+            on.until_online("a", place)
         for name in "abc":
             on.call(name, "DEBUG DIGEST")
         for field in ("sync_full", "rdb_saves", "rdb_changes_since_last_save"):
@@ -145,6 +147,7 @@ def test_a_replica_that_comes_while_a_client_saves() -> None:
         on.call("b", f"REPLICAOF {HOST} @a")
         on.until_linked("b")
         on.until_even("a", "b")
+        on.until_online("a")
         for name in "ab":
             on.call(name, "DEBUG DIGEST")
         on.note_log("a", only=LINK)
@@ -186,7 +189,7 @@ def test_a_replica_that_takes_nothing_is_closed_once_it_has_too_much() -> None:
         limit = "replica 2mb 0 0"
         on.start("a", "--client-output-buffer-limit", limit, "--repl-backlog-size", "16kb")
         with RawReplica(on.servers["a"]):
-            on.until(lambda: "state=online" in on.field("a", "slave0"), "not online")
+            on.until_online("a")
             on.skip_log("a")
             with on.wire("a") as wire:
                 for _ in range(200):
