@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 import redis.asyncio
@@ -17,6 +17,9 @@ from redislab.labs.replication import follower
 from redislab.labs.sentinelstate import Opinion, SentinelSnapshot, log_event, opinion
 from redislab.labs.writer import Reign, Writer, reigns_of
 from redislab.worlds.base import CLIENT, Event, LogLine, NodeHandle, NodeSpec
+
+if TYPE_CHECKING:
+    from redislab.views.sentinel import SentinelView
 
 # How long the nodes may take to know each other when a lab begins.
 _READY_SECONDS = 60.0
@@ -95,6 +98,7 @@ class SentinelLab(NetworkLab):
         self._ids: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._writers: list[Writer] = []
+        self._watch: Any = None
         # Redis waits five seconds for more replicas to come before it sends them the data.
         directives: dict[str, Any] = {"repl-diskless-sync-delay": "0", **(config or {})}
         if password is not None:
@@ -229,6 +233,18 @@ class SentinelLab(NetworkLab):
         return writer
 
     # -- what can be seen ------------------------------------------------------------------------
+
+    def view(self) -> SentinelView:
+        """The lab as a picture: live in a notebook, a recording on a page.
+
+        Servers and what each Sentinel thinks; under them, on one time axis, the faults, what the
+        Sentinels tell, and what the lab's writers see.
+        """
+        from redislab.views.sentinel import SentinelView, SentinelWatch
+
+        if self._watch is None:
+            self._watch = SentinelWatch(self, self._writers)
+        return SentinelView(self._watch)
 
     @property
     def events(self) -> EventTable:

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from redislab.views.predictions import Prediction, check, predict
     from redislab.views.recording import Frame, Recorder, Recording
     from redislab.views.replication import BacklogView, ReplicationWatch, TopologyView
+    from redislab.views.sentinel import SentinelView, SentinelWatch
     from redislab.views.server import ServerView, ServerWatch
     from redislab.views.staleness import StaleReadMeter
-    from redislab.views.states import StatesView, handshake
+    from redislab.views.states import StatesView, failover, handshake
     from redislab.views.static import page_html, recording_html
     from redislab.views.tables import Table
     from redislab.views.wire import WireView, explain
@@ -31,6 +32,8 @@ __all__ = [
     "Recorder",
     "Recording",
     "ReplicationWatch",
+    "SentinelView",
+    "SentinelWatch",
     "ServerView",
     "ServerWatch",
     "SpaceTimeView",
@@ -41,6 +44,7 @@ __all__ = [
     "WireView",
     "check",
     "explain",
+    "failover",
     "handshake",
     "page_html",
     "predict",
@@ -57,6 +61,8 @@ _HOMES = {
     "Recorder": "recording",
     "Recording": "recording",
     "ReplicationWatch": "replication",
+    "SentinelView": "sentinel",
+    "SentinelWatch": "sentinel",
     "ServerView": "server",
     "ServerWatch": "server",
     "SpaceTimeView": "messages",
@@ -67,6 +73,7 @@ _HOMES = {
     "WireView": "wire",
     "check": "predictions",
     "explain": "wire",
+    "failover": "states",
     "handshake": "states",
     "page_html": "static",
     "predict": "predictions",

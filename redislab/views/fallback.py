@@ -19,6 +19,7 @@ _HOMES = {
     "server": "redislab.views.server",
     "replication": "redislab.views.replication",
     "backlog": "redislab.views.replication",
+    "sentinel": "redislab.views.sentinel",
     "spacetime": "redislab.views.messages",
     "states": "redislab.views.states",
     "stale": "redislab.views.staleness",

@@ -11,21 +11,17 @@ A node that does not answer is shown with the last that it said of itself.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from threading import Event as Flag
-from threading import RLock, Thread
 from typing import Any
 
 from redislab.labs.replication import Follower, ReplicationLab, ReplicationSnapshot
+from redislab.labs.sentinelstate import SentinelSnapshot
 from redislab.labs.snapshot import NodeSnapshot
-from redislab.views.display import View
 from redislab.views.fallback import cell_text, fallback_for, line_chart_svg, table_html
+from redislab.views.labview import SAMPLE_SECONDS, SAMPLES_MAX, LabView, LabWatch
 from redislab.views.recording import Frame, Json, Recorder, Recording
 
-SAMPLE_SECONDS = 0.25  # between two frames while time passes
-SAMPLES_MAX = 240  # of one `run_for`: a long wait is sampled more coarsely
 FRAMES_MAX = 300  # of one recording: a frame of four nodes is about 600 bytes of JSON
 KEYS_AT_ONCE = 1000  # what the button writes
 WRITE_RATES = (0, 1_000, 10_000, 50_000, 100_000, 500_000)  # bytes a second, on the slider
@@ -105,7 +101,7 @@ class RingState:
 
 
 def node_states(
-    snapshot: ReplicationSnapshot, before: Mapping[str, NodeState]
+    snapshot: ReplicationSnapshot | SentinelSnapshot, before: Mapping[str, NodeState]
 ) -> tuple[NodeState, ...]:
     """The nodes of a snapshot; `before` tells what those said last that do not answer now."""
     followers = {each.name: each for each in snapshot.followers}
@@ -179,7 +175,7 @@ def ring_state(snapshot: ReplicationSnapshot, nodes: Iterable[NodeState]) -> Rin
     return RingState(snapshot.master, active, size, first, length, offset, places)
 
 
-class ReplicationWatch:
+class ReplicationWatch(LabWatch):
     """Watches a lab and does what the buttons of its views say.
 
     Attributes:
@@ -187,9 +183,10 @@ class ReplicationWatch:
         backlog: the recorder of the ring.
     """
 
+    lab: ReplicationLab
+
     def __init__(self, lab: ReplicationLab) -> None:
-        self.lab = lab
-        self._lock = RLock()  # the thread that watches and the cell that acts both take frames
+        super().__init__(lab)
         self._nodes: dict[str, NodeState] = {}
         self._ring = RingState()
         self._state: dict[str, Json] = {}
@@ -211,8 +208,8 @@ class ReplicationWatch:
                 "cuts": [list(pair) for pair in snapshot.cuts],
                 "delays": [list(delay) for delay in snapshot.delays],
             }
-            self._add(self.topology, Frame(time, topology))
-            self._add(self.backlog, Frame(time, asdict(self._ring)))
+            self.add(self.topology, Frame(time, topology))
+            self.add(self.backlog, Frame(time, asdict(self._ring)))
 
     # -- what the buttons do -----------------------------------------------------------------------
 
@@ -227,34 +224,6 @@ class ReplicationWatch:
             self._number += 1
         pipeline.execute()
         self.sample()
-
-    def kill(self, node: str) -> None:
-        """`kill -9` a node."""
-        self._do(lambda: self.lab.kill(node))
-
-    def restart(self, node: str) -> None:
-        """Start it again at the same address."""
-        self._do(lambda: self.lab.restart(node))
-
-    def pause(self, node: str) -> None:
-        """Let its process stand still."""
-        self._do(lambda: self.lab.pause(node))
-
-    def resume(self, node: str) -> None:
-        """Let it go on."""
-        self._do(lambda: self.lab.resume(node))
-
-    def cut(self, a: str, b: str) -> None:
-        """Let nothing through between two hosts."""
-        self._do(lambda: self.lab.cut(a, b))
-
-    def delay(self, a: str, b: str, seconds: float) -> None:
-        """Let everything between two hosts take longer."""
-        self._do(lambda: self.lab.delay(a, b, seconds))
-
-    def heal(self) -> None:
-        """Undo every cut and delay."""
-        self._do(self.lab.heal)
 
     def run_for(self, seconds: float, bytes_per_second: float = 0.0, **options: Any) -> None:
         """Let time pass, with a client that writes at this rate, recording as it does.
@@ -271,22 +240,12 @@ class ReplicationWatch:
             )
             self.sample()
             return
-        steps = max(1, min(SAMPLES_MAX, round(seconds / SAMPLE_SECONDS)))
-        for _ in range(steps):
-            self.lab.run_for(seconds / steps)
-            self.sample()
+        self.let_pass(seconds)
 
     # -- inside ------------------------------------------------------------------------------------
 
     def _recorder(self, kind: str, title: str) -> Recorder:
         return Recorder(kind, title, now=lambda: self.lab.now, sample=dict, frames_max=FRAMES_MAX)
-
-    def _add(self, recorder: Recorder, frame: Frame) -> None:
-        recorder.take_events(self.lab.events)
-        last = recorder.last
-        # In `sim` time stands still between cells but for the asking itself: nothing has changed.
-        if last is None or last.state != frame.state or frame.time - last.time > SAMPLE_SECONDS / 2:
-            recorder.add(frame)
 
     def _sample_after(self, gap: float) -> None:
         """Record a frame if the last one is so long ago."""
@@ -294,132 +253,40 @@ class ReplicationWatch:
         if last is None or self.lab.now - last.time >= gap - 1e-6:
             self.sample()
 
-    def _do(self, action: Callable[[], object]) -> None:
-        self.sample()
-        action()
-        self.sample()
 
+class _ReplicationView(LabView):
+    """A view of a watch, with its buttons."""
 
-class _ReplicationView(View):
-    """A view of a watch: its buttons, and the thread that keeps looking where time goes by itself.
-
-    In `live` and `redis` a thread takes a frame every quarter of a second until `close`; in `sim`,
-    where time stands still between cells, frames are taken as time is made to pass.
-    """
+    watch: ReplicationWatch
 
     def __init__(self, watch: ReplicationWatch, recorder: Recorder) -> None:
-        super().__init__(recorder)
-        self.watch = watch
-        self._closed = Flag()
-        self._status: Any = None
-        self._node: Any = None
-        self._link: Any = None
+        super().__init__(watch, recorder)
         self._rate: Any = None
-        self._steps_time = watch.lab.world == "sim"
-        watch.sample()
-        if not self._steps_time:
-            Thread(target=self._keep_sampling, name="redislab-view", daemon=True).start()
 
-    def close(self) -> None:
-        """Take no more frames; what was recorded stays on show."""
-        self._closed.set()
-        self.publish()
-        super().close()
-
-    def open_at(self, time: float) -> None:
-        """Let a page open on what was recorded at this time; seconds of the lab's clock."""
-        frames = self.recording.frames
-        before = [at for at, frame in enumerate(frames) if frame.time <= time]
-        self.recorder.set_meta(open=before[-1] if before else 0)
-
-    def refresh(self) -> None:
-        """Take a frame after a cell that did something to the lab itself."""
-        if not self._closed.is_set() and not self.watch.lab.closed:
-            self.watch.sample()
-
-    def controls(self) -> list[Any]:
-        """Buttons for a node, for a link, for writes and time; none for a view that is closed."""
+    def rows(self) -> list[list[Any]]:
+        """Buttons for a node, for a link, for writes and time."""
         import ipywidgets
 
-        if self._closed.is_set():
-            return []
-        watch, names = self.watch, list(self.watch.lab.nodes)
-        links = [f"{a} - {b}" for at, a in enumerate(names) for b in names[at + 1 :]]
-        links += [f"client - {name}" for name in names]
-        self._node = ipywidgets.Dropdown(options=names, description="node")
-        self._link = ipywidgets.Dropdown(options=links, description="link")
+        watch = self.watch
         self._rate = ipywidgets.SelectionSlider(
             options=[(f"{rate // 1000} kB/s", rate) for rate in WRITE_RATES],
             value=WRITE_RATE,
             description="writes", continuous_update=False,
         )  # fmt: skip
-        self._status = ipywidgets.HTML()
-
-        def node() -> str:
-            return str(self._node.value)
-
-        def cut() -> None:
-            a, b = str(self._link.value).split(" - ")
-            watch.cut(a, b)
 
         def run(seconds: float) -> None:
             watch.run_for(seconds, float(self._rate.value))
 
-        rows = [
-            [
-                self._node,
-                self._button("kill -9", lambda: watch.kill(node()), "kill the process"),
-                self._button("restart", lambda: watch.restart(node()), "start it again"),
-                self._button("pause", lambda: watch.pause(node()), "SIGSTOP: it stands still"),
-                self._button("resume", lambda: watch.resume(node()), "SIGCONT"),
-            ],
-            [
-                self._link,
-                self._button("cut", cut, "let nothing through"),
-                self._button("heal all", watch.heal, "undo every cut and delay"),
-            ],
+        return [
+            self.node_row(),
+            self.link_row(),
             [
                 self._rate,
-                self._button("run 1 s", lambda: run(1.0), "let a second pass, writing"),
-                self._button("run 10 s", lambda: run(10.0), "let ten seconds pass, writing"),
-                self._button("write 1,000 keys", watch.write_keys, "1,000 SET to the master"),
+                self.button("run 1 s", lambda: run(1.0), "let a second pass, writing"),
+                self.button("run 10 s", lambda: run(10.0), "let ten seconds pass, writing"),
+                self.button("write 1,000 keys", watch.write_keys, "1,000 SET to the master"),
             ],
         ]
-        layout = ipywidgets.Layout(display="flex", flex_flow="row wrap")
-        return [*(ipywidgets.Box(row, layout=layout) for row in rows), self._status]
-
-    def receive(self, message: dict[str, Any]) -> None:
-        """The reader pressed a node or a link in the drawing: the buttons are for it now."""
-        chosen, field = str(message.get("target", "")), self._node
-        if " - " in chosen:
-            field = self._link
-            a, b = chosen.split(" - ", 1)
-            chosen = chosen if chosen in field.options else f"{b} - {a}"
-        if field is not None and chosen in field.options:
-            field.value = chosen
-
-    def _button(self, label: str, action: Callable[[], None], tooltip: str) -> Any:
-        import ipywidgets
-
-        button = ipywidgets.Button(
-            description=label, tooltip=tooltip, layout=ipywidgets.Layout(width="auto")
-        )
-        button.on_click(lambda _: self._press(label, action))
-        return button
-
-    def _press(self, label: str, action: Callable[[], None]) -> None:
-        """Do what a button says; what goes wrong is the lesson, so say it and go on."""
-        said = ""
-        try:
-            action()
-        except Exception as error:
-            said = f"<b>{html.escape(label)}</b>: {html.escape(f'{type(error).__name__}: {error}')}"
-        self._status.value = said
-
-    def _keep_sampling(self) -> None:
-        while not self._closed.wait(SAMPLE_SECONDS) and not self.watch.lab.closed:
-            with suppress(Exception):  # the lab was closed between two frames
-                self.watch.sample()
 
 
 class TopologyView(_ReplicationView):

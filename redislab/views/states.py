@@ -3,7 +3,9 @@
 `StatesView` takes a table {state: {answer: next state}} with names for both, and draws it; given
 the steps of a real run it walks through them. `handshake` does so for the way in which a replica
 meets its master (`server/replication/handshake.py`), and reads the steps off a journal's messages,
-with the functions by which the replica itself reads them.
+with the functions by which the replica itself reads them. `failover` does so for the way in which
+a Sentinel replaces a master (`sentinel/failover.py`), and reads the steps off the lines that the
+table says are told of each.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from redislab.sentinel.failover import TABLE as FAILOVER
+from redislab.sentinel.failover import Outcome
+from redislab.sentinel.model import FailoverState
 from redislab.server.replication.handshake import (
     HANDSHAKE,
     SAYS,
@@ -26,6 +31,7 @@ from redislab.views.display import View
 from redislab.views.fallback import fallback_for, table_html
 from redislab.views.recording import Frame, Json, Recorder, Recording
 from redislab.wire.requests import RequestParser
+from redislab.worlds.base import Event
 from redislab.worlds.sim.journal import Message
 
 Machine = Mapping[str, Mapping[str, str]]
@@ -165,6 +171,70 @@ _BY_WORD = {
     b"capa": Step.RECEIVE_CAPA,
     b"psync": Step.RECEIVE_PSYNC,
 }
+
+
+def failover(lab: Any = None, sentinel: Any = None, *, title: str = "") -> StatesView:
+    """A failover, as the table has it by which a Sentinel carries it out.
+
+    Args:
+        lab: a lab with Sentinels, in any world, to walk through what their logs tell; None draws
+            the table alone.
+        sentinel: whose failovers to follow; None is the one that was elected last, or the first.
+        title: the title; one is made if empty.
+    """
+    machine = {
+        state.value: {outcome.value: way.target.value for outcome, way in stage.ways.items()}
+        for state, stage in FAILOVER.items()
+    }
+    says = {state.value: stage.does for state, stage in FAILOVER.items()}
+    steps: Sequence[Walk] = ()
+    made = title or "How a Sentinel replaces a master"
+    if lab is not None:
+        events = list(lab.events)
+        elected = [event.node for event in events if event.kind == "+elected-leader"]
+        who = str(sentinel or (elected or [lab.sentinels[0].name])[-1])
+        steps = walk_failover(events, who)
+        made = title or f"How {who} replaces the master"
+    return StatesView(machine, title=made, says=says, walk=steps)
+
+
+def walk_failover(events: Iterable[Event], sentinel: str) -> list[Walk]:
+    """The states that a Sentinel's failovers went through, read off its events.
+
+    The first line that only one way out of a state tells of says that this way was gone; of a
+    failover that was overtaken, what overtook it does. A Sentinel that ends forgets its failover.
+    """
+    walk: list[Walk] = []
+    state = FailoverState.NONE
+    for event in events:
+        if event.node != sentinel:
+            continue
+        if event.kind in _ENDS and state is not FailoverState.NONE:
+            state = FailoverState.NONE
+            walk.append(Walk(event.time, state.value, "", "", event.kind))
+        outcome = _outcome(state, event.kind)
+        if outcome is not None:
+            target = FAILOVER[state].ways[outcome].target
+            detail = f"{event.kind} {event.detail}".rstrip()
+            walk.append(Walk(event.time, target.value, state.value, outcome.value, detail))
+            state = target
+    return walk
+
+
+_ENDS = frozenset({"kill", "crash", "stop"})
+_OVERTAKES = frozenset({"+config-update-from", "+reset-master"})
+
+
+def _outcome(state: FailoverState, kind: str) -> Outcome | None:
+    """What an event says has come of a state; None if it says nothing of it."""
+    ways = FAILOVER[state].ways
+    if kind in _OVERTAKES and Outcome.OVERTAKEN in ways:
+        return Outcome.OVERTAKEN
+    for outcome, way in ways.items():
+        # A new epoch is told of by those who only vote in it, too.
+        if any(line.kind == kind and line.about != "epoch" for line in way.lines):
+            return outcome
+    return None
 
 
 def _questions(data: bytes) -> list[Step]:

@@ -5,7 +5,8 @@
 // meta: {states: [name], edges: [[state, answer, next]], says: {state: words}}. state, one step of a
 // run: {time, state, before, answer, detail}; an empty `state` is no run.
 
-const GAP = 30; // px between two states
+const GAP = 30; // px between two states; more where words need it
+const LINES = 8; // of an answer's words, at most
 
 export default function create({ svg, html, format }) {
   function sentence({ state }) {
@@ -49,11 +50,27 @@ export default function create({ svg, html, format }) {
         const { states, edges, says } = meta;
         const wide = width >= 520;
         const boxWidth = wide ? 236 : Math.min(158, width - 156);
-        const boxHeight = wide ? 42 : 56; // narrow: what is sent may take two lines
         const x = wide ? 210 : 98;
         const right = Math.min(width - 8, x + boxWidth + (wide ? 134 : 66)); // the first rail ahead
-        const top = (name) => states.indexOf(name) * (boxHeight + GAP) + 4;
         const at = (name) => states.indexOf(name);
+        const words = (group) => group.map(([, answer]) => answer).join(", or ");
+        const others = edges.filter(([state, , target]) => at(target) !== at(state) + 1);
+        const rails = (back) => [...new Set(others.filter(([state, , target]) => (at(target) < at(state)) === back).map(([, , target]) => target))];
+        const railAt = (back, number) => (back ? 10 + number * 12 : right - number * 12);
+        const roomTo = (back, number) => Math.abs((back ? x : x + boxWidth) - railAt(back, number)) - 8;
+
+        // A state is as high as its words; the gap under it has room for the words on its arrows.
+        const saying = states.map((name) => lines(says[name] ?? "", boxWidth * (wide ? 0.88 : 0.96), 4));
+        const heights = saying.map((found) => (wide ? 29 : 30) + 13 * Math.max(found.length, wide ? 1 : 2));
+        const onward = (name) => lines(words(edges.filter(([state, , target]) => state === name && at(target) === at(name) + 1)), right - (x + boxWidth / 2) - 14, 4);
+        const aside = (name) => Math.max(0, ...[true, false].flatMap((back) => rails(back).map((target, number) => {
+          const mine = others.filter(([state, , to]) => state === name && to === target && (at(to) < at(state)) === back);
+          return mine.length ? lines(words(mine), roomTo(back, number), LINES).length : 0;
+        })));
+        const gaps = states.map((name, place) => Math.max(GAP, 12 * onward(name).length + 8, 12 * aside(name) + 20 - heights[place]));
+        const tops = states.map((_, place) => 4 + heights.slice(0, place).reduce((sum, one, n) => sum + one + gaps[n], 0));
+        const top = (name) => tops[at(name)];
+        const middle = (name) => top(name) + heights[at(name)] / 2;
         const walked = new Set(frames.slice(0, index + 1).map(({ state }) => `${state.before}/${state.answer}`));
         const visited = new Set(frames.slice(0, index + 1).map(({ state }) => state.state));
         const here = frame.state.state;
@@ -67,34 +84,32 @@ export default function create({ svg, html, format }) {
           const next = states[place + 1];
           const group = edges.filter(([state, , target]) => state === name && target === next);
           if (!group.length) return;
-          const [cx, y1, y2] = [x + boxWidth / 2, top(name) + boxHeight, top(next)];
+          const [cx, y1, y2] = [x + boxWidth / 2, top(name) + heights[place], top(next)];
           parts.push(
             svg("path", { d: `M${cx},${y1}V${y2 - 6}`, style: `stroke: ${tone(group)}; stroke-width: ${thick(group)}` }),
             head(cx, y2 - 1, 90, tone(group)),
           );
-          const text = lines(group.map(([, answer]) => answer).join(", or "), right - cx - 14, 2);
-          parts.push(...label(text, cx + 9, (y1 + y2) / 2 + (text.length > 1 ? -3 : 3), "start", tone(group)));
+          const text = onward(name);
+          parts.push(...label(text, cx + 9, (y1 + y2) / 2 + 9 - 6 * text.length, "start", tone(group)));
         });
 
         // Back and ahead, on rails: one for each state that is led to.
-        const others = edges.filter(([state, , target]) => at(target) !== at(state) + 1);
-        const rails = (back) => [...new Set(others.filter(([state, , target]) => (at(target) < at(state)) === back).map(([, , target]) => target))];
         for (const back of [true, false]) {
           rails(back).forEach((target, number) => {
             const group = others.filter(([state, , to]) => to === target && (at(to) < at(state)) === back);
             const side = back ? x : x + boxWidth;
-            const rail = back ? 10 + number * 12 : right - number * 12;
-            const end = top(target) + boxHeight / 2;
+            const rail = railAt(back, number);
+            const end = middle(target);
             const sources = [...new Set(group.map(([state]) => state))];
             const far = sources.reduce((one, two) => (Math.abs(at(two) - at(target)) > Math.abs(at(one) - at(target)) ? two : one));
             parts.push(
-              svg("path", { d: `M${rail},${top(far) + boxHeight / 2}V${end}H${side + (back ? -7 : 7)}`, style: `fill: none; stroke: ${tone(group)}; stroke-width: ${thick(group)}` }),
+              svg("path", { d: `M${rail},${middle(far)}V${end}H${side + (back ? -7 : 7)}`, style: `fill: none; stroke: ${tone(group)}; stroke-width: ${thick(group)}` }),
               head(side + (back ? -1 : 1), end, back ? 0 : 180, tone(group)),
             );
             for (const source of sources) {
               const mine = group.filter(([state]) => state === source);
-              const y = top(source) + boxHeight / 2;
-              const text = lines(mine.map(([, answer]) => answer).join(", or "), Math.abs(side - rail) - 8, 4);
+              const y = middle(source);
+              const text = lines(words(mine), roomTo(back, number), LINES);
               parts.push(
                 svg("path", { d: `M${side},${y}H${rail}`, style: `stroke: ${tone(mine)}; stroke-width: ${thick(mine)}` }),
                 ...label(text.slice(0, 1), back ? side - 6 : side + 6, y - 4, back ? "end" : "start", tone(mine)),
@@ -104,23 +119,23 @@ export default function create({ svg, html, format }) {
           });
         }
 
-        for (const name of states) {
+        for (const [place, name] of states.entries()) {
           const y = top(name);
           const current = name === here;
           const color = current ? "blue" : visited.has(name) ? "teal" : "line";
           parts.push(
             svg("rect", {
-              x, y, width: boxWidth, height: boxHeight, rx: 8,
+              x, y, width: boxWidth, height: heights[place], rx: 8,
               style: `fill: ${current ? "color-mix(in srgb, var(--rl-blue) 14%, var(--rl-panel))" : "var(--rl-panel)"}; stroke: var(--rl-${color}); stroke-width: ${current ? 2.5 : 1.5}`,
             }),
-            svg("text", { x: x + boxWidth / 2, y: y + (says[name] ? 17 : boxHeight / 2 + 5), "text-anchor": "middle", style: "font-weight: 600" }, name),
-            ...lines(says[name] ?? "", boxWidth * (wide ? 0.93 : 1), 2).map((text, at) => svg("text", {
-              x: x + boxWidth / 2, y: y + 33 + 13 * at, "text-anchor": "middle", class: "rl-small rl-inside",
+            svg("text", { x: x + boxWidth / 2, y: y + (says[name] ? 17 : heights[place] / 2 + 5), "text-anchor": "middle", style: "font-weight: 600" }, name),
+            ...saying[place].map((text, line) => svg("text", {
+              x: x + boxWidth / 2, y: y + 33 + 13 * line, "text-anchor": "middle", class: "rl-small rl-inside",
               style: `font-family: var(--rl-mono); font-size: ${wide ? 10.5 : 9.5}px`,
             }, text)),
           );
         }
-        const height = states.length * (boxHeight + GAP) - GAP + 8;
+        const height = Math.max(tops.at(-1) + heights.at(-1) + 4, middle(states.at(-1)) + 12 * aside(states.at(-1)) + 6);
         picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
         picture.setAttribute("width", width);
         picture.setAttribute("height", height);
