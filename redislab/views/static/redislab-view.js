@@ -382,12 +382,12 @@ export async function mount(element, recording, context = {}) {
   }
   drawing = kind.mount(stage, recording, { live: false, send: null, ...context, player });
   bar?.update();
-  drawing.resize?.(stage.clientWidth);
+  let width = stage.clientWidth; // of before: what is drawn may bring a scroll bar
+  drawing.resize?.(width);
   // A live view opens at its newest frame. A replay opens on the frame its author chose (usually
   // the last, which is the picture that print and a quick look want).
   player.seek(context.live ? player.last : recording.meta.open ?? player.last);
 
-  let width = stage.clientWidth;
   const watcher = new ResizeObserver(() => {
     if (stage.clientWidth === width) return;
     width = stage.clientWidth;
