@@ -3,8 +3,8 @@
 Every byte of the stream goes into the backlog and to each replica that is online. A replica that is
 still being sent the data set has the stream held back for it until it asks for it with its first
 acknowledgment. What is written in one turn of the event loop goes into the backlog in one piece,
-and to the replicas too, together with that of the next few turns while more keeps coming. Follows the
-part "MASTER" of `src/replication.c` of Redis 7.0, which sends in every turn.
+and to the replicas too, together with that of the next few turns while more keeps coming. Follows
+the part "MASTER" of `src/replication.c` of Redis 7.0, which sends in every turn.
 """
 
 from __future__ import annotations
