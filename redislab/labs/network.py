@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
+from itertools import permutations, product
 from typing import Any
 
 from redislab.labs.base import Lab, Named
-from redislab.worlds.base import BOTH, directions
+from redislab.worlds.base import BOTH, NodeHandle, directions
+
+Side = Named | Iterable[Named]
+"""One host, or several."""
 
 
 class NetworkLab(Lab):
@@ -31,6 +36,25 @@ class NetworkLab(Lab):
         super().cut(a, b, direction)
         self._cuts |= dict.fromkeys(directions(str(a), str(b), direction))
 
+    def partition(self, *sides: Side, between: Side = ()) -> None:
+        """Split the network: nothing gets from a host of one side to one of another.
+
+        Every host is on exactly one side. Those that are named nowhere keep together and are one
+        more side, so `lab.partition(["redis-1", "client"])` cuts these two off from all others.
+        What was cut before stays so, and `heal` undoes all of it.
+
+        Args:
+            sides: hosts by name or handle: nodes, "client", and wherever else there are clients.
+            between: hosts that are on no side: they reach all, and all reach them.
+
+        Raises:
+            ValueError: there is no such host, or one is named on two sides; nothing was cut then.
+        """
+        apart = sides_of(self._world.hosts, sides, between)
+        self._world.partition(apart)
+        for one, other in permutations(apart, 2):
+            self._cuts |= dict.fromkeys(product(one, other))
+
     def delay(self, a: Named, b: Named, seconds: float, jitter: float = 0.0) -> None:
         """Add one-way latency between two hosts; a snapshot tells how much."""
         super().delay(a, b, seconds, jitter)
@@ -46,3 +70,33 @@ class NetworkLab(Lab):
         for pair in ((str(a), str(b)), (str(b), str(a))):
             self._cuts.pop(pair, None)
             self._delays.pop(pair, None)
+
+
+def sides_of(
+    hosts: Collection[str], sides: Iterable[Side], between: Side = ()
+) -> list[Sequence[str]]:
+    """The sides of a partition by the names of their hosts: those given, and that of the rest.
+
+    Args:
+        hosts: all that there are.
+        sides: as `NetworkLab.partition` takes them.
+        between: likewise.
+
+    Raises:
+        ValueError: see there.
+    """
+    named = [_names(side) for side in sides]
+    place: dict[str, int] = {}
+    for number, side in enumerate([*named, _names(between)]):
+        for host in side:
+            if host not in hosts:
+                raise ValueError(f"no host {host!r} to put on a side; there are {', '.join(hosts)}")
+            if place.setdefault(host, number) != number:
+                raise ValueError(f"{host} cannot be in two places of one partition: choose one")
+    return [*named, [host for host in hosts if host not in place]]
+
+
+def _names(side: Side) -> list[str]:
+    """The names of the hosts of a side, each once."""
+    hosts = [side] if isinstance(side, str | NodeHandle) else side
+    return list(dict.fromkeys(str(host) for host in hosts))

@@ -10,7 +10,7 @@ client: `cut("client", "redis-6379")` cuts what runs between those two, whatever
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -145,6 +145,11 @@ class World(Protocol):
         """Every node ever started, by name."""
         ...
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Every host that a fault can be put beside: "client", wherever else clients are, nodes."""
+        ...
+
     def start(self, spec: NodeSpec) -> NodeHandle:
         """Start a node and wait until it listens; raises OSError or WorldError if it does not."""
         ...
@@ -188,6 +193,10 @@ class World(Protocol):
 
     def cut(self, a: str, b: str, direction: str = BOTH) -> None:
         """Let nothing through between two hosts: "both" ways, or only "a->b" or "b->a"."""
+        ...
+
+    def partition(self, sides: Sequence[Sequence[str]]) -> None:
+        """Let nothing through between any two hosts of different sides; one event tells of it."""
         ...
 
     def delay(self, a: str, b: str, seconds: float, jitter: float = 0.0) -> None:

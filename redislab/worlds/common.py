@@ -7,7 +7,8 @@ A client is redis-py's own with another class of connection. In `sim` that class
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import permutations, product
 from typing import Any, Generic, Protocol, TypeVar
 
 import redis
@@ -66,6 +67,11 @@ class CommonWorld(ABC, Generic[NodeT]):
         """Every node ever started, by name."""
         return {name: node.handle for name, node in self._nodes.items()}
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of all hosts but the one that the lab watches from."""
+        return tuple(name for name in self._hosts() if name != OBSERVER)
+
     # -- faults --------------------------------------------------------------------------------
 
     def cut(self, a: str, b: str, direction: str = BOTH) -> None:
@@ -74,6 +80,16 @@ class CommonWorld(ABC, Generic[NodeT]):
         for source, target in directions(a, b, direction):
             self._cut(source, target)
             self._noting.event("", "cut", f"{source} -> {target}")
+
+    def partition(self, sides: Sequence[Sequence[str]]) -> None:
+        """Let nothing through between any two hosts of different sides."""
+        self._check_hosts(*(host for side in sides for host in side))
+        for one, other in permutations(sides, 2):
+            for source, target in product(one, other):
+                self._cut(source, target)
+        largest = max(sides, key=len, default=())
+        named = [", ".join(side) for side in sides if side and side is not largest]
+        self._noting.event("", "partition", " | ".join([*named, "the others"]))
 
     def delay(self, a: str, b: str, seconds: float, jitter: float = 0.0) -> None:
         """Add one-way latency between two hosts."""
