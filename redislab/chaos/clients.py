@@ -15,6 +15,7 @@ import redis
 
 from redislab.labs.sentinel import SentinelLab
 from redislab.labs.writer import Writer
+from redislab.worlds.tasks import end_task
 
 
 class Reader:
@@ -52,9 +53,7 @@ class Reader:
 
     async def _stop(self) -> None:
         assert self._task is not None, "it was started"
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await end_task(self._task)
         await self._client.aclose()
 
     async def _run(self) -> None:

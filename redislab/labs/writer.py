@@ -10,7 +10,6 @@ write, and from when which server became the master, as the servers' logs tell.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import redis
 
 from redislab.worlds.base import CLIENT, OBSERVER, LogLine
+from redislab.worlds.tasks import end_task
 
 if TYPE_CHECKING:
     from redislab.labs.sentinel import SentinelLab
@@ -169,9 +169,7 @@ class Writer:
     async def _stop(self) -> None:
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end_task(task)
             await self._client.aclose()
 
     async def _run(self) -> None:

@@ -17,6 +17,8 @@ from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
+from redislab.worlds.tasks import end_tasks
+
 if TYPE_CHECKING:
     from redislab.worlds.routes import Routes
 
@@ -273,10 +275,7 @@ async def _call(action: Callable[[], object]) -> None:
 
 
 async def _cancel_all() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await end_tasks(asyncio.all_tasks() - {asyncio.current_task()})
 
 
 def _run(loop: Any) -> None:
