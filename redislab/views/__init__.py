@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from redislab.views.benchmark import BenchmarkDashboard
+    from redislab.views.byhand import HandView, HandWatch
     from redislab.views.durability import DurabilityView
     from redislab.views.messages import SpaceTimeView, spacetime
     from redislab.views.predictions import Prediction, check, predict
@@ -28,6 +29,8 @@ __all__ = [
     "BenchmarkDashboard",
     "DurabilityView",
     "Frame",
+    "HandView",
+    "HandWatch",
     "Prediction",
     "Recorder",
     "Recording",
@@ -57,6 +60,8 @@ _HOMES = {
     "BenchmarkDashboard": "benchmark",
     "DurabilityView": "durability",
     "Frame": "recording",
+    "HandView": "byhand",
+    "HandWatch": "byhand",
     "Prediction": "predictions",
     "Recorder": "recording",
     "Recording": "recording",
