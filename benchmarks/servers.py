@@ -11,6 +11,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 
+from redislab.worlds.ports import free_port
+
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 20.0
 
@@ -33,13 +35,6 @@ def program(name: str) -> str:
     if path is None:
         raise MissingError(f"{name} is not installed")
     return path
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from typing import Self
 import pytest
 
 from redislab.wire.replies import Reply, ReplyParser
+from redislab.worlds.ports import free_port
 
 HOST = "127.0.0.1"
 # The worlds that a lab can be in, as parameters of a test.
@@ -47,13 +48,6 @@ class Address:
     port: int
     process: subprocess.Popen[bytes]
     host: str = HOST
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -58,14 +58,8 @@ from redislab.worlds.nodes import (
     joined,
     node_name,
 )
-from redislab.worlds.routes import (
-    LOCALHOST,
-    Dialing,
-    Routes,
-    Site,
-    free_port,
-    is_taken,
-)
+from redislab.worlds.ports import LOCALHOST, free_port
+from redislab.worlds.routes import Dialing, Routes, Site, is_taken
 from redislab.worlds.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -44,15 +44,11 @@ from weakref import WeakSet
 
 from redislab.worlds.base import CLIENT, OBSERVER, Address, WorldError
 from redislab.worlds.dialers import Finder
+from redislab.worlds.ports import BUS_PORT_OFFSET, LOCALHOST, free_port, source_port
 from redislab.worlds.relay import Relay, Way
 
 if TYPE_CHECKING:
     from redislab.worlds.background import Background
-
-LOCALHOST = "127.0.0.1"
-# A node's port in Cluster's bus is this much above its port for clients.
-BUS_PORT_OFFSET = 10_000
-PORT_MAX = 65_535
 
 
 @dataclass(slots=True)
@@ -251,7 +247,7 @@ class Routes:
     def has_own_addresses(self) -> bool:
         """Whether a host has an address of its own."""
         if self._own_addresses is None:
-            self._own_addresses = _can_bind(_own_address(0))
+            self._own_addresses = _has_address(_own_address(0))
         return self._own_addresses
 
     # -- inside --------------------------------------------------------------------------------
@@ -332,7 +328,7 @@ class Routes:
         """What a host connects from, so that a relay knows it."""
         if self.has_own_addresses:
             return self._address_of(source), 0
-        port = free_port()
+        port = source_port()
         self._ports[port] = source
         return LOCALHOST, port
 
@@ -342,20 +338,6 @@ class Routes:
             address = self._addresses[name] = _own_address(len(self._addresses))
             self._names[address] = name
         return address
-
-
-def free_port(*, with_bus: bool = False) -> int:
-    """A port of 127.0.0.1 that nobody has at this moment."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind((LOCALHOST, 0))
-            port: int = probe.getsockname()[1]
-        if not with_bus:
-            return port
-        if port + BUS_PORT_OFFSET > PORT_MAX:
-            port -= BUS_PORT_OFFSET
-        if _can_bind(LOCALHOST, port) and _can_bind(LOCALHOST, port + BUS_PORT_OFFSET):
-            return port
 
 
 def is_taken(failure: BaseException) -> bool:
@@ -369,10 +351,10 @@ def _own_address(number: int) -> str:
     return f"127.1.{number // 250}.{number % 250 + 1}"
 
 
-def _can_bind(address: str, port: int = 0) -> bool:
+def _has_address(address: str) -> bool:
     with socket.socket() as probe:
         try:
-            probe.bind((address, port))
+            probe.bind((address, 0))
         except OSError:
             return False
         return True

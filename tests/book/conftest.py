@@ -16,6 +16,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from book.tools.serve import open_server
+from redislab.worlds.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = (
@@ -67,7 +68,7 @@ def chromium():
     for flag in FLAGS:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(driver))
+    browser = webdriver.Chrome(options=options, service=Service(driver, port=free_port()))
     browser.set_page_load_timeout(30)
     yield browser
     browser.quit()

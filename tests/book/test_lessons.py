@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from book.tools.lessons import lessons
+from redislab.worlds.ports import free_port
 from tests.book.conftest import ROOT
 
 LESSONS = [pytest.param(lesson, id=lesson.name) for lesson in lessons(ROOT)]
@@ -110,7 +111,7 @@ def test_three_exercises_have_their_solutions_folded(lesson):
 def test_the_commands_for_a_machine_of_ones_own_work(commands, tmp_path):
     if shutil.which("redis-server") is None or shutil.which("redis-benchmark") is None:
         pytest.skip("redis-server and its tools are not installed (apt install redis-server)")
-    ports = {name: free_port() for name in sorted(set(re.findall(PORTS, commands)))}
+    ports = {name: str(free_port()) for name in sorted(set(re.findall(PORTS, commands)))}
     commands = re.sub(PORTS, lambda found: ports[found[0]], commands)
     commands = re.sub(r"-n (\d+)0\b", r"-n \1", commands)  # a tenth of the requests will do
     try:
@@ -163,12 +164,6 @@ def test_a_session_that_breaks_off_leaves_nothing(tmp_path):
     assert daemons_in(tmp_path)
     end_daemons(tmp_path)
     assert not daemons_in(tmp_path)
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
 
 
 def configuration_files():

@@ -20,6 +20,7 @@ import nbformat
 import psutil
 import pytest
 
+from redislab.worlds.ports import free_port
 from tests.book.conftest import FLAGS
 
 ROOT = Path(__file__).parents[2]
@@ -44,9 +45,7 @@ class JupyterLab:
         self.folder = folder
         self.mark = secrets.token_hex(8)
         self.token = secrets.token_hex(16)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
         settings.mkdir(parents=True)
@@ -288,7 +287,7 @@ def browser(tmp_path_factory):
         options.add_argument(flag)
     options.add_argument("--window-size=1280,1000")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chromium = webdriver.Chrome(options=options, service=Service(driver))
+    chromium = webdriver.Chrome(options=options, service=Service(driver, port=free_port()))
     chromium.set_page_load_timeout(60)
     chromium.set_script_timeout(30)
     yield chromium

@@ -26,16 +26,16 @@ from pathlib import Path
 
 import pytest
 
+from redislab.worlds.ports import port_block
 from tests.servers import HOST
 
 SOURCE_VARIABLE = "REDISLAB_REDIS_SOURCE"
 SOURCE_FOLDER = Path(__file__).parents[2] / "_build" / "redis-source"
 PROGRAMS = ("server", "cli", "benchmark", "sentinel", "check-aof", "check-rdb")
 
-# The suite's own processes talk to each other over a port just below a base port; each run gets a
-# base port of its own, and looks at the ports in between by itself.
-FIRST_BASE_PORT = 21111
-PORTS_PER_RUN = 64
+# The suite's own processes talk to each other over one of so many ports below a base port; its
+# servers get those from there on. It looks by itself which of them are free.
+TALK_PORTS = 32
 
 REAL_PROGRAM = None  # the one that is installed
 OUR_PROGRAM = (sys.executable, "-m", "redislab", "server")
@@ -93,25 +93,23 @@ def need_source() -> Path:
     pytest.skip(reason)
 
 
-def run_unit(source: Path, unit: str, port: int, run: int, timeout_s: float) -> Outcome:
+def run_unit(source: Path, unit: str, port: int, timeout_s: float) -> Outcome:
     """Run one unit, such as `unit/type/string`, against the server at a port.
 
     Args:
         source: the folder of Redis's sources.
         unit: the unit's name.
         port: where the server listens.
-        run: a number that no other run at the same time has.
         timeout_s: how long the unit may take, in seconds; then it is ended.
     """
     with _work_folder(source) as folder:
-        return _run(folder, unit, run, timeout_s, "--host", HOST, "--port", str(port))
+        return _run(folder, unit, timeout_s, "--host", HOST, "--port", str(port))
 
 
 def run_unit_with_program(
     source: Path,
     unit: str,
     program: tuple[str, ...] | None,
-    run: int,
     timeout_s: float,
     *,
     without: tuple[str, ...] = (),
@@ -123,15 +121,13 @@ def run_unit_with_program(
         unit: the unit's name.
         program: the words that start a server, before the name of its configuration file; None
             for the real one.
-        run: a number that no other run at the same time has.
         timeout_s: how long the unit may take, in seconds; then it is ended.
         without: names of tests of the unit that are left out.
     """
     left_out = [word for name in without for word in ("--skiptest", name)]
     with _work_folder(source) as folder:
         _put_program(folder, "redis-server", program)
-        ports = ("--portcount", str(PORTS_PER_RUN - 1))
-        return _run(folder, unit, run, timeout_s, "--clients", "1", *ports, *left_out)
+        return _run(folder, unit, timeout_s, "--clients", "1", *left_out)
 
 
 def run_sentinel_units(
@@ -168,13 +164,14 @@ def _put_program(folder: Path, name: str, program: tuple[str, ...] | None) -> No
     start.chmod(0o755)
 
 
-def _run(folder: Path, unit: str, run: int, timeout_s: float, *options: str) -> Outcome:
-    base_port = FIRST_BASE_PORT + PORTS_PER_RUN * run
-    words = [
-        *("./runtest", *options, "--baseport", str(base_port)),
-        *("--durable", "--tags", "-slow", "--single", unit),
-    ]
-    output, finished = _run_command(folder, words, timeout_s)
+def _run(folder: Path, unit: str, timeout_s: float, *options: str) -> Outcome:
+    with port_block() as ports:
+        own = ports[TALK_PORTS:]
+        words = [
+            *("./runtest", *options, "--baseport", str(own[0]), "--portcount", str(len(own))),
+            *("--durable", "--tags", "-slow", "--single", unit),
+        ]
+        output, finished = _run_command(folder, words, timeout_s)
     return read_outcome(output, finished=finished)
 
 

@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from redislab.worlds.ports import free_port
+
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -26,7 +28,8 @@ def browser(tmp_path_factory):
     for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    service = Service(shutil.which("chromedriver"), port=free_port())
+    driver = webdriver.Chrome(options=options, service=service)
     yield driver
     driver.quit()
 
