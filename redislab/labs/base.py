@@ -7,6 +7,7 @@ fault of a scenario touches.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import weakref
@@ -158,6 +159,20 @@ class Lab(ABC):
         """Let that much time pass."""
         self._world.run_for(seconds)
 
+    def run_until(self, moment: float) -> None:
+        """Let time pass up to a moment of the lab's clock, in seconds; none if it is over.
+
+        In `sim` it is then exactly this moment: a span that is added to the clock may be rounded.
+        """
+        now = self.now
+        span = moment - now
+        while span > 0 and now + span < moment:
+            span = math.nextafter(span, math.inf)
+        while span > 0 and now + span > moment:
+            span = math.nextafter(span, 0.0)
+        if span > 0:
+            self._world.run_for(span)
+
     def wait_until(
         self, condition: Callable[[Any], bool], timeout: float, *, every: float = LOOK_SECONDS
     ) -> Any:
@@ -233,6 +248,13 @@ class Lab(ABC):
     def delay(self, a: Named, b: Named, seconds: float, jitter: float = 0.0) -> None:
         """Add one-way latency between two hosts, and up to `jitter` seconds more."""
         self._world.delay(str(a), str(b), seconds, jitter)
+
+    def drop(self, a: Named, b: Named) -> None:
+        """Lose what is under way between two hosts, once: both ends of a connection see a reset.
+
+        Nothing is in the way of new connections.
+        """
+        self._world.drop(str(a), str(b))
 
     def heal(self, a: Named | None = None, b: Named | None = None) -> None:
         """Undo every cut and every delay, or those between two hosts, both ways.

@@ -203,6 +203,10 @@ class World(Protocol):
         """Add one-way latency between two hosts, both ways, and up to `jitter` seconds more."""
         ...
 
+    def drop(self, a: str, b: str) -> None:
+        """Lose what is under way between two hosts: their connections break, new ones may stand."""
+        ...
+
     def heal(self, a: str | None = None, b: str | None = None) -> None:
         """Undo every cut and every delay, or those between two hosts, both ways."""
         ...

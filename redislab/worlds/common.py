@@ -101,6 +101,12 @@ class CommonWorld(ABC, Generic[NodeT]):
         more = f", up to {jitter:g} s more" if jitter else ""
         self._noting.event("", "delay", f"{a} - {b}: {seconds:g} s one way{more}")
 
+    def drop(self, a: str, b: str) -> None:
+        """Lose what is under way between two hosts, and break their connections."""
+        self._check_hosts(a, b)
+        self._noting.event("", "drop", f"{a} - {b}")
+        self._drop(a, b)
+
     def heal(self, a: str | None = None, b: str | None = None) -> None:
         """Undo every cut and every delay, or those between two hosts."""
         if a is None or b is None:
@@ -147,6 +153,10 @@ class CommonWorld(ABC, Generic[NodeT]):
     @abstractmethod
     def _delay(self, source: str, target: str, seconds: float, jitter: float) -> None:
         """Hold what goes from one host to the other."""
+
+    @abstractmethod
+    def _drop(self, a: str, b: str) -> None:
+        """Lose what is under way between two hosts, and break their connections."""
 
     @abstractmethod
     def _heal(self) -> None:

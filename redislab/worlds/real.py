@@ -455,6 +455,9 @@ class RealWorld(CommonWorld[RealNode]):
     def _delay(self, source: str, target: str, seconds: float, jitter: float) -> None:
         self._routes.delay(source, target, seconds, jitter)
 
+    def _drop(self, a: str, b: str) -> None:
+        self._routes.drop(a, b)
+
     def _heal(self) -> None:
         self._routes.heal()
 

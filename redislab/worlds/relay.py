@@ -60,6 +60,11 @@ class Way:
         """Let nothing pass from now on."""
         self.is_cut = True
 
+    def drop(self) -> None:
+        """Break every connection that goes this way; both of its ends get RST."""
+        for pipe in list(self._pipes):
+            pipe.source.connection.drop()
+
     def heal(self) -> None:
         """Let everything pass, what was held back first."""
         self.is_cut = False
@@ -296,6 +301,13 @@ class _Connection:
             if hasattr(end, "transport") and not end.is_lost:
                 end.transport.abort()
         self._forget()
+
+    def drop(self) -> None:
+        """Break it, at both ends."""
+        for end in (self.near, self.far):
+            if hasattr(end, "transport"):
+                end.reset()
+        self.close()
 
     def _forget(self) -> None:
         if self.relay.connections.pop(self, self) is None:

@@ -203,6 +203,16 @@ class Routes:
         way = self._way(source, target)
         way.delay_seconds, way.jitter_seconds = seconds, jitter
 
+    def drop(self, a: str, b: str) -> None:
+        """Break every connection between two hosts, and lose what is under way on it."""
+        for source, target in ((a, b), (b, a)):
+            site = self._sites.get(target)
+            for connection in site.straight.pop(source, ()) if site is not None else ():
+                _shut(connection)
+            way = self._ways.get((source, target))
+            if way is not None:
+                self._background().do(way.drop)
+
     def heal(self) -> None:
         """Undo every cut and delay; relays stay, open."""
         for way in list(self._ways.values()):

@@ -155,6 +155,18 @@ class Network:
         link.extra_seconds = seconds
         link.extra_jitter = jitter
 
+    def drop(self, a: str, b: str) -> None:
+        """Lose what is on its way between two hosts; both ends of their connections hear of it."""
+        near, far = self.host(a), self.host(b)
+        for link in (self.link(near, far), self.link(far, near)):
+            link.cuts += 1
+        for one, other in ((near, far), (far, near)):
+            if one.process is not None:
+                for transport in list(one.process.transports):
+                    if transport.peer.host is other:
+                        self.loop.schedule(self.loop.now, transport.hear_reset, None)
+                        self.loop.schedule(self.loop.now, transport.peer.hear_reset, None)
+
     def heal(self) -> None:
         """Undo every cut and delay. What was lost goes out when TCP sends it again."""
         for link in self._links.values():

@@ -391,6 +391,9 @@ class SimWorld(CommonWorld[_SimNode]):
     def _delay(self, source: str, target: str, seconds: float, jitter: float) -> None:
         self.network.delay(source, target, seconds, jitter)
 
+    def _drop(self, a: str, b: str) -> None:
+        self.network.drop(a, b)
+
     def _heal(self) -> None:
         self.network.heal()
 
