@@ -9,90 +9,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, Self, get_args
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, replace
+from typing import Self
 
-from redislab.labs.sentinel import SentinelLab
-from redislab.worlds.base import BOTH
-
-Do = Literal[
-    "kill",
-    "power_off",
-    "restart",
-    "pause",
-    "resume",
-    "cut",
-    "delay",
-    "heal",
-    "drift",
-    "jump",
-]
-
-# What only the simulation can do.
-_OF_SIM_ONLY = frozenset({"power_off", "drift", "jump"})
-_OF_LINKS = frozenset({"cut", "delay", "heal"})
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One thing that is done to a lab.
-
-    Attributes:
-        at: when, in seconds since the schedule began.
-        do: what; "kill" and the like are methods of a lab.
-        a: to which node, or the first host of a link; a "heal" without hosts heals all.
-        b: the second host of a link.
-        direction: of a cut.
-        seconds: of a delay one way; by how many a clock jumps.
-        jitter: of a delay.
-        rate: at which a clock runs from now on.
-    """
-
-    at: float
-    do: Do
-    a: str = ""
-    b: str = ""
-    direction: str = BOTH
-    seconds: float = 0.0
-    jitter: float = 0.0
-    rate: float = 1.0
-
-    def apply(self, lab: SentinelLab) -> None:
-        """Do it, unless it makes no sense any more: a node that is down cannot be paused."""
-        if self.do == "heal":
-            lab.heal(self.a or None, self.b or None)
-        elif self.do == "cut":
-            lab.cut(self.a, self.b, self.direction)
-        elif self.do == "delay":
-            lab.delay(self.a, self.b, self.seconds, self.jitter)
-        elif self.do == "drift":
-            _sim(lab).drift(self.a, self.rate)
-        elif self.do == "jump":
-            _sim(lab).jump(self.a, self.seconds)
-        elif self.do == "restart":
-            lab.restart(self.a)
-        elif lab.place.state(self.a) in {"running", "paused"}:
-            getattr(lab, self.do)(self.a)
-
-    def code(self) -> str:
-        """The line of Python that does it."""
-        if self.do in {"drift", "jump"}:
-            value = self.rate if self.do == "drift" else self.seconds
-            return f"lab.place.{self.do}({self.a!r}, {value!r})"
-        words = [repr(each) for each in (self.a, self.b) if each]
-        if self.do == "cut" and self.direction != BOTH:
-            words.append(repr(self.direction))
-        if self.do == "delay":
-            words += [repr(self.seconds), *([repr(self.jitter)] if self.jitter else [])]
-        return f"lab.{self.do}({', '.join(words)})"
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data, without what is as it would be anyhow."""
-        default = Action(0.0, self.do)
-        told = asdict(self).items()
-        return {k: v for k, v in told if k in {"at", "do"} or v != getattr(default, k)}
+from redislab.labs.actions import (
+    FAULTS,
+    OF_SIM_ONLY,
+    Action,
+    Do,
+    actions_json,
+    made,
+    program,
+    read_actions,
+    read_json,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +89,7 @@ class Schedule:
         """The same without what only the simulation can do."""
         if world == "sim":
             return self
-        kept = tuple(each for each in self.actions if each.do not in _OF_SIM_ONLY)
+        kept = tuple(each for each in self.actions if each.do not in OF_SIM_ONLY)
         return replace(self, actions=kept)
 
     def code(self) -> str:
@@ -172,15 +103,7 @@ class Schedule:
             f"lab = SentinelLab({', '.join(words)}, seed={self.seed})",
             f"writers = [lab.writer(rate={setup.write_rate!r}, at=at) for at in {setup.clients!r}]",
         ]
-        before = 0.0
-        for action in self.actions:
-            if action.at > before:
-                lines.append(f"lab.run_for({action.at - before:.3f})")
-                before = action.at
-            lines.append(action.code())
-        if self.seconds > before:
-            lines.append(f"lab.run_for({self.seconds - before:.3f})")
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, *program(self.actions, 0.0, self.seconds)]) + "\n"
 
     def to_json(self) -> str:
         """As JSON, one action a line."""
@@ -189,8 +112,7 @@ class Schedule:
             name: value for name, value in asdict(self.setup).items() if value != default[name]
         }
         head = {"seed": self.seed, "seconds": self.seconds, "setup": setup}
-        actions = ",\n  ".join(json.dumps(each.to_dict()) for each in self.actions)
-        return f'{json.dumps(head)[:-1]},\n "actions": [\n  {actions}]}}\n'
+        return actions_json(head, self.actions)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -199,47 +121,13 @@ class Schedule:
         Raises:
             ValueError: it is none; the message says what is wrong.
         """
-        try:
-            told = json.loads(text)
-        except json.JSONDecodeError as failure:
-            raise ValueError(f"this is no JSON: {failure}") from None
+        told = read_json(text)
         if not isinstance(told, dict) or not {"seed", "seconds"} <= told.keys():
             raise ValueError("a schedule is an object with seed, seconds, setup and actions")
-        setup = _made(Setup, told.get("setup", {}))
-        actions = [_action(each, setup) for each in told.get("actions", [])]
-        actions.sort(key=lambda action: action.at)
+        setup: Setup = made(Setup, told.get("setup", {}))
+        nodes = [*setup.servers, *setup.watchers]
+        actions = read_actions(told.get("actions", []), nodes, setup.clients, FAULTS)
         return cls(int(told["seed"]), float(told["seconds"]), setup, tuple(actions))
 
 
-def _action(told: object, setup: Setup) -> Action:
-    action: Action = _made(Action, told)
-    if action.do not in get_args(Do):
-        raise ValueError(f"nobody can {action.do!r}; there are {', '.join(get_args(Do))}")
-    hosts = [*setup.servers, *setup.watchers, *setup.clients]
-    heals_all = action.do == "heal" and not action.a
-    named = [] if heals_all else [action.a]
-    if action.do in _OF_LINKS and not heals_all:
-        named.append(action.b)
-    for name in named:
-        if name not in hosts:
-            raise ValueError(f"{action.do} of {name!r}: there are only {', '.join(hosts)}")
-    return action
-
-
-def _made(kind: type[Any], told: object) -> Any:
-    if not isinstance(told, Mapping):
-        wrong = f"{kind.__name__} is an object with names, not {told!r}"
-        raise ValueError(wrong)  # noqa: TRY004 - what `from_json` raises
-    known = [each.name for each in fields(kind)]
-    strangers = [name for name in told if name not in known]
-    if strangers:
-        raise ValueError(f"{', '.join(strangers)}: of {kind.__name__} there is {', '.join(known)}")
-    try:
-        return kind(**told)
-    except TypeError as failure:
-        raise ValueError(f"{kind.__name__}: {failure}") from None
-
-
-def _sim(lab: SentinelLab) -> Any:
-    """The simulation, which alone has clocks that can be set."""
-    return lab.place
+__all__ = ["Action", "Do", "Schedule", "Setup"]

@@ -85,9 +85,9 @@ def sides_of(
     Raises:
         ValueError: see there.
     """
-    named = [_names(side) for side in sides]
+    named = [names_of(side) for side in sides]
     place: dict[str, int] = {}
-    for number, side in enumerate([*named, _names(between)]):
+    for number, side in enumerate([*named, names_of(between)]):
         for host in side:
             if host not in hosts:
                 raise ValueError(f"no host {host!r} to put on a side; there are {', '.join(hosts)}")
@@ -96,7 +96,7 @@ def sides_of(
     return [*named, [host for host in hosts if host not in place]]
 
 
-def _names(side: Side) -> list[str]:
+def names_of(side: Side) -> list[str]:
     """The names of the hosts of a side, each once."""
     hosts = [side] if isinstance(side, str | NodeHandle) else side
     return list(dict.fromkeys(str(host) for host in hosts))

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import sys
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
+_APART: ContextVar[bool] = ContextVar("redislab_apart", default=False)
 _labs: dict[str, list[tuple[int, weakref.ref[Any]]]] = {}
 
 
 def register(lab: Any) -> None:
     """A cell makes a lab: close those that earlier runs of the cell have made."""
-    place = _cell()
+    place = None if _APART.get() else _cell()
     if place is None:
         return
     cell, run = place
@@ -31,6 +35,16 @@ def register(lab: Any) -> None:
         else:
             earlier.close()
     _labs[cell] = [*kept, (run, weakref.ref(lab))]
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """What is made in here is of no cell: it takes nobody's place, and another one ends it."""
+    token = _APART.set(True)
+    try:
+        yield
+    finally:
+        _APART.reset(token)
 
 
 def _cell() -> tuple[str, int] | None:

@@ -10,13 +10,15 @@ import redis.asyncio
 import redis.asyncio.sentinel
 import redis.sentinel
 
+from redislab.labs import registry
 from redislab.labs.base import Named
 from redislab.labs.events import EventTable
-from redislab.labs.network import NetworkLab
+from redislab.labs.recorded import RecordedLab
 from redislab.labs.replication import follower
+from redislab.labs.scenario import Scenario, setup_of
 from redislab.labs.sentinelstate import Opinion, SentinelSnapshot, log_event, opinion
 from redislab.labs.writer import Reign, Writer, reigns_of
-from redislab.worlds.base import CLIENT, Event, LogLine, NodeHandle, NodeSpec
+from redislab.worlds.base import CLIENT, Event, LogLine, NodeHandle, NodeSpec, WorldError
 
 if TYPE_CHECKING:
     from redislab.views.sentinel import SentinelView
@@ -33,9 +35,11 @@ _BLOCKING: Any = redis.sentinel.Sentinel
 _ASYNC: Any = redis.asyncio.sentinel.Sentinel
 
 Which = bool | Collection[int] | None
+# What is at hand in `__init__` and no argument that tells how a lab is made.
+_NOT_OF_A_SETUP = frozenset({"self", "__class__", "options", "seed"})
 
 
-class SentinelLab(NetworkLab):
+class SentinelLab(RecordedLab):
     """A master with replicas and Sentinels, in any world; when it is made, all know each other.
 
     The servers are `redis-1` (the first master), `redis-2` ..., the Sentinels `sentinel-1` ...
@@ -91,7 +95,9 @@ class SentinelLab(NetworkLab):
         ready: bool = True,
         **options: Any,
     ) -> None:
+        given = {**locals(), **options}
         super().__init__(world, seed, password=password, **options)
+        self._arguments = {k: v for k, v in given.items() if k not in _NOT_OF_A_SETUP}
         self.service = service
         self._sentinel_password = sentinel_password
         # Of the Sentinels, which keep their ids in their files: the ids by name, and back.
@@ -132,6 +138,7 @@ class SentinelLab(NetworkLab):
             self._start(NodeSpec(f"sentinel-{place + 1}", watched, program="sentinel", real=real))
         if ready:
             self.wait_until(lambda now: now.settled, timeout=_READY_SECONDS, every=_READY_STEP)
+        self._history.is_open = True
 
     # -- who is who ------------------------------------------------------------------------------
 
@@ -152,7 +159,7 @@ class SentinelLab(NetworkLab):
         Raises:
             LookupError: no Sentinel answers, or they name a stranger.
         """
-        name = self._with_opinions().named
+        name = self.ask().named
         if name not in self.nodes:
             raise LookupError(f"the Sentinels name no server of this lab, but {name or 'nobody'}")
         return self.nodes[name]
@@ -160,7 +167,7 @@ class SentinelLab(NetworkLab):
     @property
     def replicas(self) -> list[NodeHandle]:
         """The servers that are not the master that the Sentinels name."""
-        named = self._with_opinions().named
+        named = self.ask().named
         return [handle for handle in self.servers if handle.name != named]
 
     def failover(self, sentinel: Named | None = None) -> None:
@@ -169,9 +176,10 @@ class SentinelLab(NetworkLab):
         Raises:
             redis.ResponseError: there is no fit replica, or a failover is under way.
         """
-        name = self.sentinels[0].name if sentinel is None else str(sentinel)
+        name = self.sentinels[0].name if sentinel is None else self.find(sentinel).name
         client: Any = self._observer(name)
-        client.execute_command("SENTINEL", "FAILOVER", self.service)
+        with self.doing("failover", name):
+            client.execute_command("SENTINEL", "FAILOVER", self.service)
 
     # -- clients ---------------------------------------------------------------------------------
 
@@ -202,6 +210,7 @@ class SentinelLab(NetworkLab):
         self, node: Named | None = None, *, at: str = CLIENT, **options: Any
     ) -> redis.asyncio.Redis:
         """The same as `client` for asyncio."""
+        self.settle_at(at)
         if node is not None:
             options.setdefault("password", self._password_of(str(node)))
             return self._world.async_client(str(self.find(node)), at, **options)
@@ -228,9 +237,74 @@ class SentinelLab(NetworkLab):
             at: the host that it lives on.
             options: redis-py's.
         """
-        writer = Writer(self, f"write-{len(self._writers) + 1}", rate=rate, at=at, **options)
+        place = "" if at == CLIENT else at
+        self._hosts_known.add(at)
+        with self.doing("write", place, rate=rate, options=options):
+            writer = Writer(self, f"write-{len(self._writers) + 1}", rate=rate, at=at, **options)
         self._writers.append(writer)
         return writer
+
+    def writer_of(self, name: str) -> Writer:
+        """A client that writes, by its name: "write-1" is the first.
+
+        Raises:
+            KeyError: there is no such client.
+        """
+        for writer in self._writers:
+            if writer.name == name:
+                return writer
+        raise KeyError(f"nobody who writes is called {name!r}")
+
+    # -- the same again --------------------------------------------------------------------------
+
+    def scenario(self) -> Scenario:
+        """How it was made, and what was done to it so far.
+
+        Raises:
+            ValueError: it was made with something that JSON has no words for.
+        """
+        return Scenario(self.seed, self.now, setup_of(self._arguments), self.actions)
+
+    @classmethod
+    def from_scenario(
+        cls,
+        scenario: Scenario | str | bytes,
+        until: float | None = None,
+        *,
+        world: str | None = None,
+    ) -> SentinelLab:
+        """A lab that has come as far as a scenario says, to go on with.
+
+        Args:
+            scenario: as such, or as JSON.
+            until: to which moment, in seconds of the lab's clock; None is the end.
+            world: where; None is the one of the scenario.
+
+        Raises:
+            ValueError: it is no scenario; the message says in a line what is wrong.
+        """
+        if not isinstance(scenario, Scenario):
+            scenario = Scenario.from_json(scenario)
+        return scenario.play(until, world=world)
+
+    def fork(self, at: float | None = None) -> SentinelLab:
+        """Another lab that has the same past up to a moment, made by doing all of it again.
+
+        This one stays as it is. The other one ends with it, if it was not closed before.
+
+        Args:
+            at: the moment, in seconds of the lab's clock; None is now.
+
+        Raises:
+            WorldError: outside `sim`, where a run cannot be had again.
+        """
+        if self.world != "sim":
+            raise WorldError(f"a run of the world {self.world!r} cannot be had again: use 'sim'")
+        scenario = self.scenario()
+        with registry.apart():
+            other = scenario.play(at if at is None else min(at, scenario.seconds))
+        self.adopt(other)
+        return other
 
     # -- what can be seen ------------------------------------------------------------------------
 
@@ -282,22 +356,24 @@ class SentinelLab(NetworkLab):
 
     def snapshot(self) -> SentinelSnapshot:
         """What servers and Sentinels say now; one that does not answer is not `up`."""
-        nodes = tuple(self._snapshot_of(handle) for handle in self.servers)
-        by_address = {(each.host, each.port): each for each in nodes}
-        return SentinelSnapshot(
-            self.now,
-            nodes,
-            tuple(follower(each, by_address) for each in nodes if each.role == "slave"),
-            self._opinions(),
-            self.cuts,
-            self.delays,
-        )
+        with self.looking("look"):
+            nodes = tuple(self._snapshot_of(handle) for handle in self.servers)
+            by_address = {(each.host, each.port): each for each in nodes}
+            return SentinelSnapshot(
+                self.now,
+                nodes,
+                tuple(follower(each, by_address) for each in nodes if each.role == "slave"),
+                self._opinions(),
+                self.cuts,
+                self.delays,
+            )
+
+    def ask(self) -> SentinelSnapshot:
+        """What the Sentinels say now, without the servers."""
+        with self.looking("ask"):
+            return SentinelSnapshot(self.now, (), (), self._opinions())
 
     # -- inside ----------------------------------------------------------------------------------
-
-    def _with_opinions(self) -> SentinelSnapshot:
-        """A snapshot that has asked Sentinels only."""
-        return SentinelSnapshot(self.now, (), (), self._opinions())
 
     def _opinions(self) -> tuple[Opinion, ...]:
         return tuple(self._opinion(handle) for handle in self.sentinels)
@@ -335,10 +411,12 @@ class SentinelLab(NetworkLab):
         return opinion(answering, master, vote, client.info("sentinel"), names, self._names)
 
     def _client_of(self, node: Named, at: str, options: dict[str, Any]) -> redis.Redis:
+        self.settle_at(at)
         options.setdefault("password", self._password_of(str(node)))
         return self._world.client(str(self.find(node)), at, **options)
 
     def _follow(self, at: str, options: dict[str, Any], *, is_master: bool) -> redis.Redis:
+        self.settle_at(at)
         finder: Any = _BLOCKING([])
         finder.sentinels = [
             self._world.client(each.name, at, **self._asking()) for each in self.sentinels

@@ -143,7 +143,8 @@ class Writer:
     def stop(self) -> None:
         """Write no more. May be called again."""
         if self._task is not None:
-            self._lab.run(self._stop())
+            with self._lab.doing("stop", self.name):
+                self._lab.run(self._stop())
 
     def missing(self) -> list[Write]:
         """The acknowledged writes that the master of this moment does not have.
@@ -152,8 +153,9 @@ class Writer:
             redis.RedisError: the master does not answer.
         """
         wanted = self.acknowledged
-        client = self._lab.client(at=OBSERVER, decode_responses=True)
-        found = values_of(client, [write.key for write in wanted])
+        with self._lab.doing("find_lost", self.name):
+            client = self._lab.client(at=OBSERVER, decode_responses=True)
+            found = values_of(client, [write.key for write in wanted])
         return [
             write for write, value in zip(wanted, found, strict=True) if value != str(write.number)
         ]
