@@ -8,7 +8,6 @@ nothing here waits. Follows `createSentinelAddr`, `sentinelAddrOrHostnameEqual` 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
 import socket
 from functools import lru_cache
@@ -23,23 +22,22 @@ _HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?")
 
 
 @lru_cache(maxsize=4096)
+def numeric(host: str) -> str:
+    """An IP address in the one form that it is told in; empty for what is none.
+
+    C reads many: 0:0:0:0:0:0:0:1 is ::1 there, and 127.1 is 127.0.0.1.
+    """
+    try:
+        if ":" in host:
+            return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, host))
+        return socket.inet_ntoa(socket.inet_aton(host)) if _NUMBERS.fullmatch(host) else ""
+    except (OSError, ValueError):
+        return ""
+
+
 def is_ip(host: str) -> bool:
     """Whether a host is given by its IP address."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return "%" not in host
-
-
-def canonical(host: str) -> str:
-    """A host as it was given, but an IPv4 address in four numbers (C also knows 127.1 for one)."""
-    if is_ip(host) or not _NUMBERS.fullmatch(host):
-        return host
-    try:
-        return socket.inet_ntoa(socket.inet_aton(host))
-    except OSError:
-        return host
+    return bool(numeric(host))
 
 
 def is_usable(state: SentinelState, host: str) -> bool:
@@ -54,7 +52,7 @@ def is_known(state: SentinelState, host: str) -> bool:
 
 def ip_of(state: SentinelState, host: str) -> str:
     """A host's IP address; empty while it is not known."""
-    return host if is_ip(host) else state.resolved.get(host, "")
+    return numeric(host) or state.resolved.get(host, "")
 
 
 def shown(state: SentinelState, address: Address) -> str:

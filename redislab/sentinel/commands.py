@@ -14,7 +14,7 @@ from redislab.engine.errors import CommandError
 from redislab.engine.glob import matches
 from redislab.engine.table import Handler, Reply
 from redislab.sentinel import choosing, down, events, failover, hello, instances, report, votes
-from redislab.sentinel.addresses import canonical, is_usable, shown
+from redislab.sentinel.addresses import is_usable, shown
 from redislab.sentinel.model import Address, Instance, Master
 from redislab.sentinel.settings import (
     config,
@@ -240,17 +240,17 @@ def monitor(c: Client, args: list[bytes]) -> Reply:
     port = _number(args[4], "ERR Invalid port")
     if quorum <= 0:
         raise CommandError("ERR Quorum must be 1 or greater.")
-    address = Address(canonical(to_text(args[3])), port)
+    address = Address(to_text(args[3]), port)
     if not is_usable(node.state, address.host):
         raise CommandError("ERR Invalid IP address or hostname specified")
     try:
         added = instances.add_master(node.state, to_text(args[2]), address, quorum, node.now_ms())
     except instances.InstanceError as refused:
         raise CommandError(f"ERR {refused}") from None
-    reply = flush_and_reply(node)
+    went_well = node.flush_config()
     words = f" quorum {added.quorum}"
     events.about(node.watch, events.WARNING, "+monitor", added, words)
-    return reply
+    return saved(went_well)
 
 
 def _number(word: bytes, message: str) -> int:

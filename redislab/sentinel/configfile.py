@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Self
 
-from redislab.sentinel.addresses import canonical, is_usable
+from redislab.sentinel.addresses import is_usable
 from redislab.sentinel.instances import (
     InstanceError,
     add_master,
@@ -178,7 +178,7 @@ class _Lines:
 
     def address(self, host: str, port: str) -> Address:
         """An address, and the note that it makes no sense, if so."""
-        address = Address(canonical(host), to_int(port))
+        address = Address(host, to_int(port))
         if 0 <= address.port <= 65535 and not is_usable(self.state, address.host):
             self.notes.append(f"Failed to resolve hostname '{host}'")
         return address
@@ -192,7 +192,7 @@ class _Lines:
 
 def can_run(config: Config, path: str) -> bool:
     """Whether there is such a program."""
-    return os.access(config.absolute(path), os.X_OK)
+    return path != "" and "\0" not in path and os.access(config.absolute(path), os.X_OK)
 
 
 def to_int(word: str) -> int:

@@ -32,7 +32,8 @@ from redislab.sentinel.timing import HELLO_CHANNEL
 if TYPE_CHECKING:
     from redislab.sentinel.watch import Watch
 
-_ID = re.compile(r"[0-9a-fA-F]{40}")
+# Most are hexadecimal digits, but `sentinel myid` takes what it is given.
+_ID = re.compile(r"[!-~]{40}")
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _SHOWN_MAX = 200  # characters of a hello that is none
 

@@ -56,6 +56,8 @@ FILES = [
             "m /etc/passwd",
             "m script.sh",
             "m",
+            "m ''",
+            'm "/nosuch\\x00"',
         )
     ),
     *(

@@ -3,6 +3,7 @@
 import pytest
 
 from redislab.sentinel import hello
+from redislab.sentinel.configfile import SentinelConfig
 from redislab.sentinel.model import Address, FailoverState
 from tests.sentinel.desk import MASTER, OWN_ID, Desk
 
@@ -35,6 +36,16 @@ def test_a_new_sentinel():
     assert desk.saved == 1
     peer = master.peers[NEW_ID]
     assert (peer.address, peer.run_id, peer.name) == (("10.0.2.9", 26399), NEW_ID, NEW_ID)
+
+
+def test_an_id_is_whatever_a_file_may_give():
+    named = "sentinel-of-the-second-rack/0123456789-xy"[:40]
+    desk = Desk()
+    master = desk.master(peers=0)
+    hello.take(desk.watch, text(run_id=named))
+    assert list(master.peers) == [named]
+    line = b"port 0\nsentinel myid " + named.encode()
+    assert SentinelConfig.from_text(line).first_state(0).my_id == named
 
 
 def test_a_hello_is_remembered():
