@@ -226,7 +226,10 @@ class Leaving:
 
 
 class Signals:
-    """SIGTERM and SIGINT end a node that is a program of its own; a second SIGINT at once."""
+    """SIGTERM and SIGINT end a node that is a program of its own; a second SIGINT at once.
+
+    As Redis does, it outlives the terminal that it was started from.
+    """
 
     def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
         self.node = node
@@ -234,6 +237,7 @@ class Signals:
 
     def listen(self) -> None:
         """Take the signals from here on."""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         for name in ("SIGTERM", "SIGINT"):
             self.loop.add_signal_handler(getattr(signal, name), self._received, name)
 

@@ -32,6 +32,8 @@ def life(program: tuple[str, ...], folder: Path, end: str) -> tuple[int, list[st
         while "+monitor" not in log.read_text() and time.monotonic() < deadline:
             time.sleep(0.02)
         assert pid.read_text() == f"{address.process.pid}\n"
+        # As when the terminal is closed that it was started from.
+        address.process.send_signal(signal.SIGHUP)
         if end == "SHUTDOWN":
             with contextlib.suppress(ConnectionError), Wire(address) as wire:
                 wire.call(b"SHUTDOWN")
