@@ -106,9 +106,11 @@ class SentinelLab(RecordedLab):
         self._writers: list[Writer] = []
         self._watch: Any = None
         # Redis waits five seconds for more replicas to come before it sends them the data.
-        directives: dict[str, Any] = {"repl-diskless-sync-delay": "0", **(config or {})}
+        directives: dict[str, Any] = {"repl-diskless-sync-delay": "0"}
         if password is not None:
             directives |= {"requirepass": password, "masterauth": password}
+        # Last, for replicas may have a user and a password of their own.
+        directives |= config or {}
         first: NodeHandle | None = None
         for place in range(replicas + 1):
             where = {} if first is None else {"replicaof": f"{first.host} {first.port}"}
