@@ -14,6 +14,7 @@ from typing import Final
 LINE_MAX: Final = 64 * 1024
 BULK_MAX: Final = 16 * 1024 * 1024  # of an INFO with very many replicas
 ELEMENTS_MAX: Final = 1024
+REPLY_MAX: Final = BULK_MAX + LINE_MAX
 DEPTH_MAX: Final = 4
 _NUMBER = re.compile(rb"-?[0-9]{1,19}")
 
@@ -39,12 +40,17 @@ Reply = bytes | int | list["Reply"] | None
 
 
 class ReplyReader:
-    """Turns a server's bytes, cut anywhere, into replies."""
+    """Turns a server's bytes, cut anywhere, into replies.
 
-    __slots__ = ("_buffer",)
+    A reply that comes in many pieces is looked at again only when what is known to be missing of it
+    may be there: whoever sends byte by byte costs no more than a few additions for each.
+    """
+
+    __slots__ = ("_needed", "_pieces", "_size")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._pieces: list[bytes] = []
+        self._size = self._needed = 0
 
     def feed(self, data: bytes) -> Iterator[Reply]:
         """The replies that are complete with this chunk.
@@ -52,25 +58,45 @@ class ReplyReader:
         Raises:
             GarbageError: it is no RESP, or more than a Sentinel has asked for.
         """
-        buffer = self._buffer + data if self._buffer else data
-        self._buffer = buffer
-        position = 0
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size < self._needed:
+            return
+        buffer = b"".join(self._pieces)
+        position = needed = 0
         while position < len(buffer):
-            parsed = _parse(buffer, position, 0)
-            if parsed is None:
+            try:
+                reply, position = _parse(buffer, position, 0)
+            except _IncompleteError as missing:
+                needed = missing.end - position
+                if needed > REPLY_MAX:
+                    raise GarbageError(f"a reply of more than {REPLY_MAX} bytes") from None
                 break
-            reply, position = parsed
-            self._buffer = buffer[position:]
             yield reply
+        rest = buffer[position:]
+        self._pieces, self._size, self._needed = [rest], len(rest), needed
 
 
-def _parse(buffer: bytes, position: int, depth: int) -> tuple[Reply, int] | None:
-    """The reply at a position and where the next begins; None if it is not all there."""
+class _IncompleteError(Exception):
+    """A reply is not all there.
+
+    Attributes:
+        end: up to where the bytes have to be there at least before it is looked at again.
+    """
+
+    def __init__(self, end: int) -> None:
+        super().__init__(end)
+        self.end = end
+
+
+def _parse(buffer: bytes, position: int, depth: int) -> tuple[Reply, int]:
+    """The reply at a position and where the next begins; raises _IncompleteError."""
     end = buffer.find(b"\r\n", position, position + LINE_MAX)
     if end < 0:
-        if len(buffer) - position >= LINE_MAX or buffer[position] not in b"+-:$*":
+        is_begun = position < len(buffer)
+        if len(buffer) - position >= LINE_MAX or (is_begun and buffer[position] not in b"+-:$*"):
             raise GarbageError("neither a reply nor the beginning of one")
-        return None
+        raise _IncompleteError(len(buffer) + 1)
     kind, line = buffer[position], buffer[position + 1 : end]
     position = end + 2
     if kind == 0x2B:  # +
@@ -82,34 +108,31 @@ def _parse(buffer: bytes, position: int, depth: int) -> tuple[Reply, int] | None
     number = int(line)
     if kind == 0x3A:  # :
         return number, position
-    if number < 0:
+    if number == -1:
         return None, position
+    if number < 0:
+        raise GarbageError("not a reply")
     if kind == 0x24:  # $
         return _parse_bulk(buffer, position, number)
     return _parse_array(buffer, position, number, depth)
 
 
-def _parse_bulk(buffer: bytes, position: int, length: int) -> tuple[Reply, int] | None:
+def _parse_bulk(buffer: bytes, position: int, length: int) -> tuple[Reply, int]:
     if length > BULK_MAX:
         raise GarbageError(f"a string of {length} bytes")
     end = position + length
     if len(buffer) < end + 2:
-        return None
+        raise _IncompleteError(end + 2)
     if buffer[end : end + 2] != b"\r\n":
         raise GarbageError("a string longer than announced")
     return buffer[position:end], end + 2
 
 
-def _parse_array(buffer: bytes, position: int, count: int, depth: int) -> tuple[Reply, int] | None:
+def _parse_array(buffer: bytes, position: int, count: int, depth: int) -> tuple[Reply, int]:
     if count > ELEMENTS_MAX or depth == DEPTH_MAX:
         raise GarbageError(f"an array of {count} elements at depth {depth}")
     elements: list[Reply] = []
     for _ in range(count):
-        if position >= len(buffer):
-            return None
-        parsed = _parse(buffer, position, depth + 1)
-        if parsed is None:
-            return None
-        element, position = parsed
+        element, position = _parse(buffer, position, depth + 1)
         elements.append(element)
     return elements, position

@@ -1,8 +1,10 @@
 """Replies of whom a Sentinel watches: in any pieces, and nothing beyond what it has asked for."""
 
+import time
+
 import pytest
 
-from redislab.sentinel.reader import Failure, GarbageError, ReplyReader, Status
+from redislab.sentinel.reader import BULK_MAX, Failure, GarbageError, ReplyReader, Status
 
 REPLIES = [
     (b"+PONG\r\n", b"PONG"),
@@ -52,6 +54,7 @@ def test_kinds_are_told_apart():
         b"$x\r\n",
         b"$2\r\nabc\r\n",
         b"$99999999999\r\n",
+        b"$-2\r\n",
         b"*1025\r\n",
         b"*1000000000\r\n",
         b"*1\r\n" * 100_000,
@@ -65,6 +68,23 @@ def test_kinds_are_told_apart():
 def test_garbage_is_told_as_such(garbage):
     with pytest.raises(GarbageError):
         list(ReplyReader().feed(garbage))
+
+
+def test_no_reply_is_longer_than_the_longest_string():
+    reader = ReplyReader()
+    string = b"$%d\r\n%b\r\n" % (BULK_MAX, b"x" * BULK_MAX)
+    assert list(reader.feed(b"*2\r\n" + string)) == []
+    with pytest.raises(GarbageError):
+        list(reader.feed(b"$100000\r\n"))
+
+
+def test_who_sends_byte_by_byte_costs_little():
+    """A megabyte is put together once, not once for each byte."""
+    reader, whole = ReplyReader(), b"$1000000\r\n%b\r\n" % (b"x" * 1_000_000)
+    began = time.process_time()
+    found = [reply for at in range(len(whole)) for reply in reader.feed(whole[at : at + 1])]
+    assert len(found) == 1
+    assert time.process_time() - began < 5
 
 
 def test_what_came_before_garbage_counts():
