@@ -35,6 +35,7 @@ class Job:
         process_id: of it; 0 if it does not run.
         since: when it was started last, or from when on it may be started again; 0 is at once.
         tries: how often it was started.
+        is_killed: it has run for too long; its end is still to be seen.
     """
 
     arguments: tuple[str, ...]
@@ -42,6 +43,7 @@ class Job:
     process_id: int = 0
     since: int = 0
     tries: int = 0
+    is_killed: bool = False
 
 
 class Scripts:
@@ -92,7 +94,8 @@ class Scripts:
                 self._start(job, now)
         runtime_max = self.watch.state.timing.script_max_runtime
         for job in list(self.queue):
-            if job.is_running and now - job.since > runtime_max:
+            if job.is_running and not job.is_killed and now - job.since > runtime_max:
+                job.is_killed = True
                 words = f"{job.arguments[0]} {job.process_id}"
                 events.tell(self.watch, events.WARNING, "-script-timeout", words)
                 self.watch.host.kill_script(job.process_id)
@@ -100,6 +103,7 @@ class Scripts:
     def _start(self, job: Job, now: int) -> None:
         job.since = now
         job.tries += 1
+        job.is_killed = False
 
         def ended(process_id: int, exit_code: int, signal: int) -> None:
             self._ended(job, process_id, exit_code, signal)

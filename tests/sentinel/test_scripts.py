@@ -113,6 +113,23 @@ def test_one_that_does_not_end_is_killed_and_run_again():
     assert (job.is_running, job.tries, job.since) == (False, 1, desk.now + 30_000)
 
 
+def test_one_that_is_killed_is_told_of_once_though_its_end_is_seen_later():
+    desk = Desk()
+    ends = []
+    desk.kill_script = ends.append
+    desk.watch.scripts.schedule("/s")
+    run(desk)
+    for _ in range(3):
+        desk.now += 60_001
+        run(desk)
+    assert (desk.published, ends) == ([("-script-timeout", "/s 1")], [1])
+    desk.ran[0][1](1, 0, 9)
+    for _ in range(2):
+        desk.now += 60_001
+        run(desk)
+    assert desk.events == ["-script-timeout", "-script-timeout"]
+
+
 def test_where_no_programs_can_be_run_none_waits():
     desk = Desk()
     desk.run_script = lambda _arguments, _ended: None
