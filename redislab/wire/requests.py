@@ -38,6 +38,8 @@ _MANY_ARGUMENTS = re.compile(rb"\*[0-9]{6}").search
 _PLAIN_INLINE = re.compile(rb"(?:[\w :.,/@=+\-]*+\r?\n)++").fullmatch
 _EMPTY_STATUS = b"+\r\n"
 _HEX = b"0123456789abcdefABCDEF"
+# A line of words that bytes.split tells apart as Redis does, as nearly all are.
+_is_plain = re.compile(rb"[^\"'\0\v\f]*").fullmatch
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
 
 
@@ -334,6 +336,8 @@ def split_words(line: bytes) -> list[bytes] | None:
     Double quotes know `\n \r \t \b \a \xHH` and `\` before any other character; single quotes know
     `\'` only. A closing quote must be followed by white space or the end of the line.
     """
+    if _is_plain(line):
+        return line.split()
     words: list[bytes] = []
     position, size = 0, len(line)
     while True:
