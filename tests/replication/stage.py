@@ -146,9 +146,16 @@ class Stage:
         found = re.search(rf"^{field}:(.*?)\r$", text, re.MULTILINE)
         return "" if found is None else found[1]
 
-    def all_acknowledged(self, name: str) -> bool:
-        """Whether the first replica of a server says that it has everything."""
-        return f"offset={self.field(name, 'master_repl_offset')}," in self.field(name, "slave0")
+    def until_acknowledged(self, name: str) -> None:
+        """Wait until every replica of a server is online and has said that it has everything."""
+
+        def holds() -> bool:
+            text = (self.ask(name, "INFO replication").text or b"").decode()
+            end = re.search(r"(?m)^master_repl_offset:(\d+)", text)
+            told = re.findall(r"(?m)^slave\d+:.*,state=(\w+),offset=(\d+),", text)
+            return end is not None and all(each == ("online", end[1]) for each in told)
+
+        self.until(holds, f"a replica of {name} does not acknowledge")
 
     # -- notes -----------------------------------------------------------------------------------
 
@@ -156,9 +163,15 @@ class Stage:
         """Note something."""
         self.notes.append(self._named(text))
 
-    def note_info(self, *names: str) -> None:
-        """Note what servers say of replication."""
+    def note_info(self, *names: str, acknowledged: bool = True) -> None:
+        """Note what servers say of replication.
+
+        A replica says once a second how far it is, so this waits until it has, unless the scene has
+        one that never will.
+        """
         for name in names:
+            if acknowledged:
+                self.until_acknowledged(name)
             text = (self.ask(name, "INFO replication").text or b"").decode()
             self.note(f"{name}: {text}")
             self.call(name, "ROLE")

@@ -45,7 +45,7 @@ def test_a_master_of_old_knows_only_sync() -> None:
         on.start_replica("b", "a")
         on.call("a", "SET l 2")
         on.until(lambda: on.ask("b", "EXISTS l").text == b"1", "the stream comes")
-        on.note_info("a")
+        on.note_info("a", acknowledged=False)  # not after SYNC
         on.note_log("b", only=LINK)
         on.ask("a", "CLIENT KILL TYPE replica")
         on.call("a", "SET m 3")
