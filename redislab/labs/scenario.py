@@ -74,6 +74,25 @@ class Scenario:
         kept = tuple(each for each in self.actions if each.at <= time)
         return replace(self, seconds=min(self.seconds, time), actions=kept)
 
+    def with_looks(self, begin: float, every: float) -> Scenario:
+        """The same with the lab looking at its nodes as time passes, unless it does already.
+
+        Args:
+            begin: from when on, in seconds of the lab's clock.
+            every: seconds between two looks.
+        """
+        if any(each.do == "look" for each in self.actions):
+            return self
+        found: list[Action] = []
+        before = begin
+        for moment, action in [*((each.at, each) for each in self.actions), (self.seconds, None)]:
+            times = int((moment - before) / every)
+            if times > 0:
+                found.append(Action(before, "look", times=times, every=every))
+            found += [] if action is None else [action]
+            before = max(before, moment)
+        return replace(self, actions=tuple(found))
+
     # -- carrying it out -------------------------------------------------------------------------
 
     def start(self, world: str | None = None) -> SentinelLab:

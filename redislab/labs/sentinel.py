@@ -21,7 +21,7 @@ from redislab.labs.writer import Reign, Writer, reigns_of
 from redislab.worlds.base import CLIENT, Event, LogLine, NodeHandle, NodeSpec, WorldError
 
 if TYPE_CHECKING:
-    from redislab.views.sentinel import SentinelView
+    from redislab.views.sentinel import SentinelView, SentinelWatch
 
 # How long the nodes may take to know each other when a lab begins.
 _READY_SECONDS = 60.0
@@ -316,11 +316,19 @@ class SentinelLab(RecordedLab):
         Servers and what each Sentinel thinks; under them, on one time axis, the faults, what the
         Sentinels tell, and what the lab's writers see.
         """
-        from redislab.views.sentinel import SentinelView, SentinelWatch
+        from redislab.views.sentinel import SentinelView
+
+        return SentinelView(self.watch)
+
+    @property
+    def watch(self) -> SentinelWatch:
+        """What takes the pictures for its views."""
+        from redislab.views.sentinel import SentinelWatch
 
         if self._watch is None:
             self._watch = SentinelWatch(self, self._writers)
-        return SentinelView(self._watch)
+        watch: SentinelWatch = self._watch
+        return watch
 
     @property
     def events(self) -> EventTable:

@@ -56,7 +56,9 @@ class View(ABC):
 
             from redislab.views.widget import ReplayWidget
 
-            self._replay = ReplayWidget(lambda: self.recording, receive=self.receive)
+            self._replay = ReplayWidget(
+                lambda: self.recording, receive=self.receive, greet=self.greeting
+            )
             self._widget = ipywidgets.VBox([*self.controls(), self._replay])
         return self._widget
 
@@ -71,10 +73,27 @@ class View(ABC):
         """
         raise ValueError(f"a message that nobody expects: {message!r}")
 
+    def greeting(self) -> dict[str, Any] | None:
+        """What a drawing that opens is told beside the recording; most views have nothing."""
+        return None
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message to the drawings of everyone who looks."""
+        if self._replay is not None:
+            self._replay.send(message)
+
     def tell(self, text: str) -> None:
         """Say something under the drawing of everyone who looks (an error; "" takes it away)."""
+        self.send({"type": "tell", "text": text})
+
+    def show(self, recorder: Recorder) -> None:
+        """Show another recording from now on, which may grow as well."""
+        self.recorder.forget(self._send)
+        self.recorder = recorder
+        recorder.listen(self._send)
+        self._displayed_revision = -1
         if self._replay is not None:
-            self._replay.send({"type": "tell", "text": text})
+            self._replay.replace()
 
     def text(self) -> str:
         """One line for a terminal."""

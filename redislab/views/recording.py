@@ -190,6 +190,10 @@ class Recorder:
         """Call `listener` with every frame from now on."""
         self._listeners.append(listener)
 
+    def forget(self, listener: Callable[[Frame], Any]) -> None:
+        """Call a listener no more."""
+        self._listeners.remove(listener)
+
     @property
     def last(self) -> Frame | None:
         """The latest frame; None before the first."""

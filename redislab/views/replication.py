@@ -282,11 +282,18 @@ class _ReplicationView(LabView):
             self.link_row(),
             [
                 self._rate,
+                *self.time_controls(),
                 self.button("run 1 s", lambda: run(1.0), "let a second pass, writing"),
                 self.button("run 10 s", lambda: run(10.0), "let ten seconds pass, writing"),
                 self.button("write 1,000 keys", watch.write_keys, "1,000 SET to the master"),
             ],
         ]
+
+    def pass_time(self, seconds: float) -> None:
+        """Let a short time pass, writing."""
+        rate = 0.0 if self._rate is None else float(self._rate.value)
+        lab = self.watch.lab
+        self.watch.tick(seconds, (lambda span: lab.write_for(span, rate)) if rate else None)
 
 
 class TopologyView(_ReplicationView):

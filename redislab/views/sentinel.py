@@ -16,13 +16,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from redislab.labs import registry
+from redislab.labs.actions import Action
+from redislab.labs.scenario import Scenario
 from redislab.labs.sentinel import SentinelLab
 from redislab.labs.sentinelstate import Opinion, SentinelSnapshot
 from redislab.labs.writer import Lost, Write, Writer
 from redislab.views.fallback import cell_text, fallback_for, table_html
-from redislab.views.labview import LabView, LabWatch
+from redislab.views.labview import SAMPLE_SECONDS, SAMPLES_MAX, LabView, LabWatch
 from redislab.views.recording import TIME_DIGITS, Frame, Json, Recorder, Recording
 from redislab.views.replication import NodeState, node_states
+from redislab.worlds.base import WorldError
 
 FRAMES_MAX = 240  # a frame of three servers and three Sentinels is about 1,200 bytes of JSON
 JOIN_SECONDS = 1.0  # writes no further apart, with the same end, are one stretch of the strip
@@ -166,7 +170,7 @@ class SentinelWatch(LabWatch):
             "A master, its replicas, and the Sentinels that watch them",
             now=lambda: self.lab.now,
             sample=dict,
-            meta={"writes": []},
+            meta={"writes": [], "world": lab.world},
             frames_max=FRAMES_MAX,
         )
 
@@ -181,9 +185,11 @@ class SentinelWatch(LabWatch):
             seen: list[Stretch] = []
             for writer in self._writers:
                 seen += stretches(writer.name, list(writer.writes), self._lost)
-            writes: list[Json] = [asdict(each) for each in seen]
-            if writes != self.recorder.meta["writes"]:
-                self.recorder.set_meta(writes=writes)
+            meta: dict[str, Json] = {"writes": [asdict(each) for each in seen], **self._told()}
+            before = self.recorder.meta
+            changed = {name: each for name, each in meta.items() if each != before.get(name)}
+            if changed:
+                self.recorder.set_meta(**changed)
             state: dict[str, Json] = {
                 "master": snapshot.named,
                 "nodes": [asdict(each) for each in nodes],
@@ -215,15 +221,47 @@ class SentinelWatch(LabWatch):
         Raises:
             redis.RedisError: the master does not answer.
         """
-        lost = [each for writer in self._writers for each in writer.lost()]
-        now = self.lab.now
-        with self._lock:
-            known = self._lost
-            self._lost = {
-                each.key: (known.get(each.key, (now, ""))[0], each.reason) for each in lost
-            }
+        lost = [each for writer in self._writers for each in self._find_lost_of(writer)]
         self.sample()
         return lost
+
+    def _find_lost_of(self, writer: Writer) -> list[Lost]:
+        lost = writer.lost()
+        now = self.lab.now
+        with self._lock:
+            own = [key for key in self._lost if key.startswith(f"{writer.name}:")]
+            known = {key: self._lost.pop(key) for key in own}
+            for each in lost:
+                self._lost[each.key] = (known.get(each.key, (now, ""))[0], each.reason)
+        return lost
+
+    def replay(self, scenario: Scenario, until: float | None = None) -> None:
+        """Bring the lab, which is at its beginning, as far as a scenario says, recording it.
+
+        Args:
+            scenario: what is done; where it has no looks, some are taken.
+            until: to which moment, in seconds of the lab's clock; None is the end.
+        """
+        ends = scenario.seconds if until is None else min(until, scenario.seconds)
+        every = max(SAMPLE_SECONDS, (ends - self.lab.now) / SAMPLES_MAX)
+        scenario.with_looks(self.lab.now, every).carry_out(self.lab, ends, self._again)
+        self.sample()
+
+    def _again(self, action: Action, lab: SentinelLab) -> None:
+        if action.do == "look":
+            self.sample()
+        elif action.do == "find_lost":
+            self._find_lost_of(lab.writer_of(action.a))
+        else:
+            action.apply(lab)
+
+    def _told(self) -> dict[str, Json]:
+        """The run so far as a scenario and as a program, for a reader to take along."""
+        try:
+            scenario = self.lab.scenario()
+        except ValueError:  # of what the lab was made with, JSON has no words
+            return {}
+        return {"scenario": scenario.to_json(), "code": scenario.code()}
 
 
 def _counts(seen: Iterable[Stretch]) -> dict[str, Json]:
@@ -241,10 +279,86 @@ class SentinelView(LabView):
 
     def __init__(self, watch: SentinelWatch) -> None:
         super().__init__(watch, watch.recorder)
+        self._first = watch.lab
+
+    @property
+    def lab(self) -> SentinelLab:
+        """The lab that it shows: the one that it was made for, or the latest fork."""
+        return self.watch.lab
+
+    def fork(self, time: float | None = None) -> SentinelLab:
+        """Go back to a moment, and on from there with a new lab that has the same past.
+
+        The lab that was shown so far stays as it is, for the cells that know it.
+
+        Args:
+            time: in seconds of the lab's clock; None is now.
+
+        Raises:
+            WorldError: outside `sim`, where a run cannot be had again.
+        """
+        if self.lab.world != "sim":
+            raise WorldError(f"a run of the world {self.lab.world!r} cannot be had again")
+        before = self.lab.scenario()
+        self._play_out(before, before.seconds if time is None else time)
+        self.tell(f"Forked at {self.lab.now:.2f} s. What you see is view.lab; lab is as it was.")
+        return self.lab
+
+    def load(self, scenario: Scenario | str | bytes) -> SentinelLab:
+        """Show a scenario's lab, brought to the scenario's end; the lab shown so far stays.
+
+        Args:
+            scenario: as such, or as JSON.
+
+        Raises:
+            ValueError: it is no scenario; the message says in a line what is wrong.
+        """
+        if not isinstance(scenario, Scenario):
+            scenario = Scenario.from_json(scenario)
+        self._play_out(scenario, None)
+        self.tell(f"Imported a scenario of {self.lab.now:.2f} s. What you see is view.lab.")
+        return self.lab
+
+    def _play_out(self, scenario: Scenario, until: float | None) -> None:
+        with registry.apart():
+            lab = scenario.start("sim")
+        try:
+            lab.watch.replay(scenario, until)
+        except BaseException:
+            lab.close()
+            raise
+        self._first.adopt(lab)
+        self.go_on_with(lab.watch, lab.watch.recorder)
+
+    def receive(self, message: dict[str, Any]) -> None:
+        """The reader wants to fork, or what every view of a lab understands."""
+        if message.get("type") == "fork":
+            self._press("fork from here", lambda: self.fork(float(message["time"])))
+        else:
+            super().receive(message)
+
+    def _import_button(self) -> list[Any]:
+        """Where a scenario's file is chosen; in real time a run would have to be waited for."""
+        import ipywidgets
+
+        if self.lab.world != "sim":
+            return []
+        upload = ipywidgets.FileUpload(
+            accept=".json,application/json", description="import scenario",
+            tooltip="a file that was exported here", layout=ipywidgets.Layout(width="auto"),
+        )  # fmt: skip
+
+        def chosen(change: dict[str, Any]) -> None:
+            if change["new"]:
+                content = bytes(change["new"][0]["content"])
+                upload.value = ()
+                self._press("import scenario", lambda: self.load(content))
+
+        upload.observe(chosen, names="value")
+        return [upload]
 
     def rows(self) -> list[list[Any]]:
-        """Buttons for a node, for a link, for clients and time."""
-        watch = self.watch
+        """Buttons for a node, for a link, for time, for clients and scenarios."""
         return [
             self.node_row(),
             [
@@ -252,12 +366,26 @@ class SentinelView(LabView):
                 self.button("failover", self._failover, "SENTINEL FAILOVER, of the chosen one"),
             ],
             [
-                self.button("run 1 s", lambda: watch.run_for(1.0), "let a second pass"),
-                self.button("run 10 s", lambda: watch.run_for(10.0), "let ten seconds pass"),
-                self.button("start a client", watch.start_writer, "one that writes"),
-                self.button("find lost writes", watch.find_lost, "compare with the master's data"),
+                *self.time_controls(),
+                self.button("run 1 s", lambda: self.watch.run_for(1.0), "let a second pass"),
+                self.button("run 10 s", lambda: self.watch.run_for(10.0), "let ten seconds pass"),
+            ],
+            [
+                self.button("start a client", self._start_writer, "one that writes"),
+                self.button(
+                    "find lost writes",
+                    self._find_lost,
+                    "compare with the master's data",
+                ),
+                *self._import_button(),
             ],
         ]
+
+    def _start_writer(self) -> None:
+        self.watch.start_writer()
+
+    def _find_lost(self) -> None:
+        self.watch.find_lost()
 
     def _failover(self) -> None:
         """Ask the Sentinel that is chosen; if a server is, the first one that runs."""

@@ -22,7 +22,8 @@ class ReplayWidget(anywidget.AnyWidget):
     """Shows a recording and lets it grow.
 
     `current` gives the recording as it is now; `receive` is called with every message that the
-    view sends (a command that the reader typed, say).
+    view sends (a command that the reader typed, say); `greet` gives a message for a view that
+    opens, beside the recording.
     """
 
     _esm = asset(CORE)
@@ -36,10 +37,12 @@ class ReplayWidget(anywidget.AnyWidget):
         current: Callable[[], Recording],
         *,
         receive: Callable[[dict[str, Any]], None] | None = None,
+        greet: Callable[[], dict[str, Any] | None] = lambda: None,
         live: bool = True,
     ) -> None:
         self._current = current
         self._receive = receive
+        self._greet = greet
         first = current()
         super().__init__(
             recording=first.to_json(), kind_source=asset(kind_file(first.kind)), live=live
@@ -63,12 +66,19 @@ class ReplayWidget(anywidget.AnyWidget):
             message["events"] = [event_to_plain(event) for event in events]
         self.send(message)
 
+    def replace(self) -> None:
+        """Show another recording, which `current` gives from now on."""
+        self.send({"type": "all", "recording": self._current().to_plain()})
+
     def keep(self) -> None:
         """Put the recording so far into the state that a notebook saves."""
         self.recording = self._current().to_json()
 
     def _on_message(self, _widget: object, message: dict[str, Any], _buffers: object) -> None:
         if message.get("type") == "hello":
-            self.send({"type": "all", "recording": self._current().to_plain()})
+            self.replace()
+            greeting = self._greet()
+            if greeting is not None:
+                self.send(greeting)
         elif self._receive is not None:
             self._receive(message)

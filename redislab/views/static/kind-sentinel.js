@@ -5,18 +5,22 @@
 // state: {master, nodes: [as in kind-replication], sentinels: [{name, state, master, s_down, o_down,
 // config_epoch, leader, leader_epoch, failover, others, quorum, tilt}], cuts: [[from, to]], delays: [[a, b,
 // seconds]], writes: {acknowledged, failed, lost}}. meta: {writes: [{writer, since, until, outcome,
-// count, node, detail, found}]}; what is lost counts as acknowledged until it was found out.
+// count, node, detail, found}], world, scenario, code}; what is lost counts as acknowledged until it was
+// found out. `scenario` is the run as JSON and `code` as a program, for a reader to take along.
 
-const BOX = { least: 178, gap: 14, height: 90, between: 40, arc: 36 };
+const BOX = { least: 158, gap: 14, height: 94, between: 40, arc: 36 };
 const LEFT = 76; // px, where the time axis begins
 const LANE = 14; // px for one line of labels
 const LANES = 10;
 // What is told of most, in the order of a failover; the rest are marks that say more when pointed at.
 const TELLING = /^(\+sdown|\+odown|\+try-failover|\+elected-leader|\+selected-slave|\+promoted-slave|\+switch-master|-failover-abort.*|-odown|\+tilt)$/;
 
-export default function create({ svg, html, format }) {
+export default function create({ svg, html, format, download, copy }) {
   const exact = (value) => Math.round(value).toLocaleString("en-US");
   const color = (name) => `var(--rl-${name})`;
+  // Blue is the way of a failover, red what broke; what is well again is teal.
+  const tellTone = (kind) => (kind.startsWith("-failover") ? "red" : kind.startsWith("-") ? "teal" : "blue");
+  const doneTone = (kind) => (/^(start|resume|heal)$/.test(kind) ? "teal" : "red");
   const isTold = (event) => /^[+-]|^voted$/.test(event.kind);
   const fit = (text, room) => {
     const letters = Math.max(Math.floor(room / 6.1), 3);
@@ -212,7 +216,7 @@ export default function create({ svg, html, format }) {
 
     // What was done to the lab.
     y += 14;
-    parts.push(heading("Faults", y));
+    parts.push(heading("Faults and repairs", y));
     y += 6;
     const faults = seen.filter((event) => !isTold(event));
     const marked = lanes(oneForBothWays(faults).map((event) => ({
@@ -220,8 +224,8 @@ export default function create({ svg, html, format }) {
     })), right);
     parts.push(axis(y + marked.height + 3));
     parts.push(
-      ...faults.filter(past).map((event) => svg("path", { d: `M${px(event.time)},${y}V${y + marked.height + 3}`, style: "stroke: var(--rl-red); stroke-width: 1.5" }, title(event))),
-      ...marked.placed.filter(({ event }) => past(event)).map((item) => label(item, y, "red")),
+      ...faults.filter(past).map((event) => svg("path", { d: `M${px(event.time)},${y}V${y + marked.height + 3}`, style: `stroke: ${color(doneTone(event.kind))}; stroke-width: 1.5` }, title(event))),
+      ...marked.placed.filter(({ event }) => past(event)).map((item) => label(item, y, doneTone(item.event.kind))),
     );
     y += marked.height + 22;
 
@@ -238,13 +242,13 @@ export default function create({ svg, html, format }) {
     const named = lanes(first.map((event) => ({ event, x: px(event.time), text: `${event.kind} ${event.node}` })), right);
     const under = y + named.height + 4 + sentinels.length * 15;
     for (const item of named.placed.filter(({ event }) => past(event))) {
-      parts.push(svg("path", { d: `M${item.x},${y + item.lane * LANE + 2}V${under}`, "stroke-dasharray": "2 3", style: "stroke: var(--rl-muted); stroke-width: 1" }, title(item.event)), label(item, y, item.event.kind.startsWith("-") ? "red" : "blue"));
+      parts.push(svg("path", { d: `M${item.x},${y + item.lane * LANE + 2}V${under}`, "stroke-dasharray": "2 3", style: "stroke: var(--rl-muted); stroke-width: 1" }, title(item.event)), label(item, y, tellTone(item.event.kind)));
     }
     y += named.height + 4;
     for (const { name } of sentinels) {
       y += 15;
       parts.push(rowName(name, y), axis(y - 4), ...told.filter((event) => event.node === name && past(event)).map((event) => svg("circle", {
-        cx: px(event.time), cy: y - 4, r: 3, style: `fill: ${color(event.kind.startsWith("-") ? "red" : TELLING.test(event.kind) ? "blue" : "muted")}`,
+        cx: px(event.time), cy: y - 4, r: 3, style: `fill: ${color(event.kind.startsWith("-") || TELLING.test(event.kind) ? tellTone(event.kind) : "muted")}`,
       }, title(event))));
     }
     y += 22;
@@ -279,6 +283,38 @@ export default function create({ svg, html, format }) {
     return { parts, end: y + 18 };
   }
 
+  // ---- what a reader takes along ----
+
+  // Under the player: on from the slider's time, the run as a file, the run as a program.
+  function toolbar(context, meta) {
+    const said = html("span", { class: "rl-said", role: "status" });
+    const say = (text) => { said.textContent = text; };
+    const button = (label, title, onclick) => html("button", { type: "button", title, onclick }, label);
+    const forks = context.live && context.send && meta().world === "sim";
+    const { player } = context;
+
+    function fork() {
+      say("Playing the run again up to here …");
+      context.send({ type: "fork", time: player.zero + player.clock });
+    }
+    function save() {
+      download("scenario.json", meta().scenario);
+      say("Saved as scenario.json.");
+    }
+    async function take() {
+      const lines = meta().code.split("\n").length - 1;
+      say(await copy(meta().code) ? `Copied ${lines} lines of Python.` : "This browser does not let the page copy.");
+    }
+    return {
+      say,
+      bar: html("div", { class: "rl-tools", role: "group", "aria-label": "Scenario", hidden: !meta().scenario },
+        forks ? button("Fork from here", "Go on from the slider's time with a new lab of the same past", fork) : null,
+        button("Export scenario", "Seed and actions of this run, as JSON", save),
+        button("Copy as code", "A Python program that does the same", take),
+        said),
+    };
+  }
+
   return {
     player: true,
     events: true,
@@ -289,8 +325,11 @@ export default function create({ svg, html, format }) {
       const note = html("p", { class: "rl-explain", "aria-live": "polite" });
       stage.append(picture, note);
       const pick = context.live && context.send ? (target) => context.send({ type: "pick", target }) : null;
+      const tools = toolbar(context, () => meta);
 
       return {
+        tools: tools.bar,
+        receive(message) { if (message.type === "tell") tools.say(message.text); },
         show({ state }, index) {
           const up = layout(state.sentinels.map((one) => one.name), width, 0);
           const flat = up.rows === 1;
@@ -311,7 +350,10 @@ export default function create({ svg, html, format }) {
           note.hidden = !note.textContent;
         },
         resize(now) { width = Math.max(now, 240); },
-        update(grown) { ({ frames, events, meta } = grown); },
+        update(grown) {
+          ({ frames, events, meta } = grown);
+          tools.bar.hidden = !meta.scenario;
+        },
       };
     },
   };

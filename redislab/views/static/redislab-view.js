@@ -17,6 +17,7 @@
 //           resize(width),                     // optional: the stage is now so wide (CSS px)
 //           update(recording),                 // optional: frames or meta were added
 //           receive(message),                  // optional: Python sent something (live only)
+//           tools,                             // optional: an element for under the player
 //           destroy(),                         // optional
 //         };
 //       },
@@ -28,6 +29,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 5, 10, 50];
+const TICK_MS = 100; // TICK_SECONDS in labview.py
 const SECONDS_A_REPLAY = 12; // the speed offered first plays a recording in about this time
 
 // ---- helpers handed to the kinds -------------------------------------------------------------
@@ -92,7 +94,34 @@ function ticks(top, many = 3, base = 10) {
 const path = (points) =>
   points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
 
-const kit = { svg, html, format, ticks, path };
+function download(name, text) {
+  const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  const link = html("a", { href: url, download: name });
+  document.body.append(link); // Firefox follows only what is in the page
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+// To the clipboard; whether that went well. Pages without TLS have none but by way of a selection.
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const field = html("textarea", { readonly: true, style: "position: fixed; opacity: 0" });
+    field.value = text;
+    const before = document.activeElement;
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    before?.focus?.();
+    return done;
+  }
+}
+
+const kit = { svg, html, format, ticks, path, download, copy };
 
 // Nothing moves until the reader presses play; what glides between two frames is CSS, which leaves
 // it to readers who have not asked for less motion.
@@ -382,6 +411,7 @@ export async function mount(element, recording, context = {}) {
   }
   drawing = kind.mount(stage, recording, { live: false, send: null, ...context, player });
   bar?.update();
+  if (drawing.tools) (bar?.bar ?? stage).after(drawing.tools);
   let width = stage.clientWidth; // of before: what is drawn may bring a scroll bar
   drawing.resize?.(width);
   // A live view opens at its newest frame. A replay opens on the frame its author chose (usually
@@ -398,10 +428,12 @@ export async function mount(element, recording, context = {}) {
 
   return {
     player,
-    /** The run has grown. A reader who is at the end stays at the end. */
+    /** The run has grown, or is another one. A reader who is at the end stays at the end. */
     update(grown) {
-      const following = player.index >= player.last;
+      const before = player.index >= player.last;
       player.update(grown);
+      const following = before || player.index > player.last;
+      if (following) player.playing = false;
       bar?.update();
       drawing.update?.(grown);
       if (following && !player.playing) player.seek(player.last);
@@ -432,6 +464,39 @@ export async function mountAll(root = document) {
   }
 }
 
+// ---- time in a simulation --------------------------------------------------------------------
+
+// While Python says that time runs, ask for a step ten times a second, and for the next one when the
+// last was taken; only while the page is in sight. Each step has a number, so that two drawings of
+// one view do not make time run twice as fast.
+function metronome(send) {
+  let turn = null;
+  let timer = null;
+  let asked = 0;
+
+  function ask() {
+    timer = null;
+    if (turn === null || document.hidden) return;
+    asked = performance.now();
+    send({ type: "step", turn });
+  }
+  function plan() {
+    if (turn === null || timer !== null || document.hidden) return;
+    timer = setTimeout(ask, Math.max(0, TICK_MS - (performance.now() - asked)));
+  }
+  document.addEventListener("visibilitychange", plan);
+  return {
+    set(next) {
+      turn = next;
+      plan();
+    },
+    stop() {
+      turn = null;
+      document.removeEventListener("visibilitychange", plan);
+    },
+  };
+}
+
 // ---- anywidget -------------------------------------------------------------------------------
 
 /** anywidget's entry: the model holds the recording so far; new frames come as messages. */
@@ -442,8 +507,10 @@ async function render({ model, el }) {
     source: model.get("kind_source"),
     send: (message) => model.send(message),
   });
+  const time = metronome((message) => model.send(message));
   const onMessage = (message) => {
-    if (message.type === "all") {
+    if (message.type === "clock") time.set(message.turn);
+    else if (message.type === "all") {
       Object.assign(recording, message.recording);
       view.update(recording);
     } else if (message.type === "grow") {
@@ -457,6 +524,7 @@ async function render({ model, el }) {
   if (model.get("live")) model.send({ type: "hello" }); // answered with all that we missed
   return () => {
     model.off("msg:custom", onMessage);
+    time.stop();
     view.destroy();
   };
 }
