@@ -11,7 +11,6 @@ What the person did, and when, is a list of `Step`; how it went is a `Run`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from redislab.labs.base import Named
 from redislab.labs.replication import ReplicationLab
 from redislab.labs.writer import Write, values_of
 from redislab.worlds.base import OBSERVER
+from redislab.worlds.tasks import end_task
 
 TIMEOUT_SECONDS = 0.5  # how long the client waits for an answer or a connection
 
@@ -168,9 +168,7 @@ class FixedWriter:
     async def _stop(self) -> None:
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end_task(task)
             await self._client.aclose()
 
     async def _point_at(self, node: str) -> None:

@@ -39,7 +39,7 @@ from redislab.views.tables import Table
 from redislab.worlds.base import Event
 
 FRAMES_MAX = 240
-QUIET_SECONDS = 1.0  # of an incident, before anything goes wrong
+QUIET_SECONDS = 0.7  # of an incident, before anything goes wrong
 BEHIND_SECONDS = (0.5, 3.0)  # how long a replica is cut off before the master dies
 SETTLE_SECONDS = 30.0  # how long the servers may take to be in step before an incident
 THINK_SECONDS_MAX = 120.0  # in `sim`, what a reader is charged at most for one step
@@ -172,7 +172,7 @@ class HandWatch(LabWatch):
         self.lab.heal()
         for handle in self.lab.nodes.values():
             if self.lab.snapshot().node(handle).state != "running":
-                self.lab.restart(handle)
+                self._start(handle)
         previous = self.incident
         master = self.lab.master.name if previous is None else previous.writer.address
         # It may be a replica: of one that was started again as what it was before.
@@ -186,6 +186,13 @@ class HandWatch(LabWatch):
             timeout=SETTLE_SECONDS,
         )
         return master
+
+    def _start(self, node: Named) -> None:
+        """Start a server, and wait until it has loaded its data: until then it refuses commands."""
+        self.lab.restart(node)
+        self.lab.wait_until(
+            lambda now: now.node(node).info.get("loading") == 0, timeout=SETTLE_SECONDS
+        )
 
     def _follows(self, name: str) -> str:
         followers = {one.name: one.master for one in self.lab.snapshot().followers}
@@ -228,7 +235,7 @@ class HandWatch(LabWatch):
 
         def start() -> None:
             self.lab.heal()
-            self.lab.restart(node)
+            self._start(node)
 
         self._step("restart", node, start)
 
@@ -281,7 +288,8 @@ class HandWatch(LabWatch):
             self.recorder.take_events(self._events())
             state: dict[str, Json] = {"nodes": self._nodes(snapshot), **self._client(snapshot.time)}
             last = self.recorder.last
-            if last is None or last.state != state or snapshot.time > last.time:
+            # Between two incidents nothing happens, however long that is.
+            if last is None or last.state != state or not over:
                 self.recorder.add(Frame(snapshot.time, state))
 
     def _nodes(self, snapshot: ReplicationSnapshot) -> list[Json]:
