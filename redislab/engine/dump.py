@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 
 from redislab.engine.arguments import parse_int
 from redislab.engine.errors import CommandError, syntax_error
+from redislab.engine.keyspace import Engine
 from redislab.engine.rdbvalues import decode, encode
 from redislab.engine.table import Caller, Reply, command
 from redislab.engine.values import INT64_MAX, INT64_MIN
 from redislab.wire.rdb.faults import RdbError
 from redislab.wire.rdb.opcodes import Type
 from redislab.wire.rdb.payload import is_sound, read_value, seal
+from redislab.wire.rdb.strings import writing
 from redislab.wire.resp import NULL, OK, bulk
 
 BUSY_KEY = "BUSYKEY Target key name already exists."
@@ -28,9 +30,9 @@ _FREQUENCY_MAX = 255
 # -- payloads -----------------------------------------------------------------------------------
 
 
-def dump_value(value: Any) -> bytes:
+def dump_value(engine: Engine, value: Any) -> bytes:
     """The payload of a value, as DUMP answers it and MIGRATE sends it."""
-    kind, body = encode(value)
+    kind, body = encode(value, writing(engine.compress), engine.limits)
     return seal(bytes((kind,)) + b"".join(body))
 
 
@@ -58,7 +60,7 @@ def load_value(c: Caller, payload: bytes) -> Any:
 def dump(c: Caller, args: list[bytes]) -> Reply:
     """DUMP key."""
     value = c.db.lookup_read(args[1])
-    return NULL[c.resp] if value is None else bulk(dump_value(value))
+    return NULL[c.resp] if value is None else bulk(dump_value(c.engine, value))
 
 
 @command("restore", "restore-asking")

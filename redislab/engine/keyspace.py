@@ -26,6 +26,7 @@ from redislab.engine.values import (
     SortedSetValue,
     type_names,
 )
+from redislab.wire.rdb.strings import Compress
 
 V = TypeVar("V")
 
@@ -51,6 +52,8 @@ class Engine:
         self.proto_max_bulk_len = 512 * 1024 * 1024
         self.maxmemory = 0
         self.maxmemory_policy = "noeviction"
+        # Compresses the strings in RDB files and in what DUMP answers, as LZF does.
+        self.compress: Compress | None = None
         # Counted since the last save; a command that changes nothing leaves it alone, which is how
         # the server knows whether there is anything to replicate.
         self.dirty = 0

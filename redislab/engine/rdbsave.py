@@ -13,7 +13,7 @@ from redislab.engine.snapshot import DatabaseSnapshot, Snapshot
 from redislab.wire.rdb import writer
 from redislab.wire.rdb.libraries import write_library
 from redislab.wire.rdb.opcodes import Type
-from redislab.wire.rdb.strings import string
+from redislab.wire.rdb.strings import LONG, long_string, writing
 
 
 class RdbImage:
@@ -40,6 +40,8 @@ class RdbImage:
         self._facts = dict(facts)
         self._libraries = list(libraries)
         self._checksum = checksum
+        self._compress = engine.compress  # from the beginning to the end, as a fork has it
+        self._write = writing(engine.compress)
         self._snapshot = Snapshot(engine) if with_data else None
 
     @property
@@ -70,9 +72,9 @@ class RdbImage:
     def _pieces(self) -> Iterator[bytes]:
         yield writer.header()
         for name, fact in self._facts.items():
-            yield writer.aux(name.encode(), str(fact).encode())
+            yield writer.aux(name.encode(), str(fact).encode(), self._write)
         for source in self._libraries:
-            yield write_library(source)
+            yield write_library(source, self._write)
         if self._snapshot is not None:
             for part in self._snapshot.databases:
                 yield from self._database(part)
@@ -80,6 +82,7 @@ class RdbImage:
     def _database(self, part: DatabaseSnapshot) -> Iterator[bytes]:
         yield writer.database_head(part.database.index, part.keys, part.expiring)
         uses, policy = self._engine.uses, self._engine.maxmemory_policy
+        write = self._write
         idle_s = frequency = None
         by_use = "lru" in policy or "lfu" in policy
         for key, value, expires_ms in part.entries():
@@ -90,11 +93,15 @@ class RdbImage:
                 else:
                     frequency = uses.frequency(part.database, key)
             if type(value) is bytes:
-                head = writer.key_head(Type.STRING, key, expires_ms, idle_s, frequency)
-                yield head + string(value)
+                head = writer.key_head(Type.STRING, key, expires_ms, idle_s, frequency, write)
+                if len(value) < LONG:
+                    yield head + write(value)
+                else:
+                    yield head
+                    yield from long_string(value, self._compress)
             else:
-                kind, body = encode(value)
-                yield writer.key_head(kind, key, expires_ms, idle_s, frequency)
+                kind, body = encode(value, write, self._engine.limits)
+                yield writer.key_head(kind, key, expires_ms, idle_s, frequency, write)
                 yield from body
 
 

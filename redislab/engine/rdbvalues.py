@@ -1,9 +1,10 @@
 """Our values as RDB has them, and back.
 
-Written are the plain types; which compact encoding a value gets, the node decides that loads it, by
-its own limits. So it is here: what comes out of `decode` has the encoding that Redis 7.0 gives it
-(`rdbLoadObject` in `src/rdb.c`). Redis looks at the number of elements in any case, at their size
-only where it puts the value together element by element.
+A value is written in the encoding that it has (`rdbSaveObject` in `src/rdb.c` of Redis 7.0): a
+small set, hash or sorted set in one string, a list in one for each of its nodes. Which encoding it
+gets then, the node decides that loads it, by its own limits: what comes out of `decode` has the one
+that `rdbLoadObject` gives it. Redis looks at the number of elements in any case, at their size only
+where it puts the value together element by element.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from redislab.engine.values import (
 )
 from redislab.wire.rdb import writer
 from redislab.wire.rdb.opcodes import Type
+from redislab.wire.rdb.packing import element, intset_of, listpack_of, score, write_nodes
 from redislab.wire.rdb.streams import ConsumerData, GroupData, NodeData, StreamData, write_stream
-from redislab.wire.rdb.strings import string
+from redislab.wire.rdb.strings import WriteString
 
 _HASHES_BY_COUNT = frozenset({Type.HASH_ZIPLIST, Type.HASH_LISTPACK})
 _SETS = frozenset({Type.SET, Type.SET_INTSET})
@@ -35,20 +37,34 @@ _SORTED_SETS = frozenset({Type.ZSET, Type.ZSET_2, Type.ZSET_ZIPLIST, Type.ZSET_L
 _SORTED_SETS_BY_COUNT = frozenset({Type.ZSET_ZIPLIST, Type.ZSET_LISTPACK})
 
 
-def encode(value: Any) -> tuple[int, Iterator[bytes]]:
-    """The RDB type of a value, and its bytes in pieces; do not change it before they are taken."""
+def encode(value: Any, write: WriteString, limits: EncodingLimits) -> tuple[int, Iterator[bytes]]:
+    """The RDB type of a value, and its bytes in pieces; do not change it before they are taken.
+
+    Args:
+        value: one of ours.
+        write: writes a string.
+        limits: those of its engine.
+    """
     kind = type(value)
     if kind is bytes or kind is bytearray:
-        return Type.STRING, iter((string(bytes(value)),))
+        return Type.STRING, iter((write(bytes(value)),))
     if kind is HashValue:
-        return Type.HASH, writer.write_pairs(value.items())
+        if value.packed:
+            words = [element(word) for pair in value.items() for word in pair]
+            return Type.HASH_LISTPACK, iter((write(listpack_of(words)),))
+        return Type.HASH, writer.write_pairs(value.items(), write)
     if kind is ListValue:
-        return Type.LIST, writer.write_elements(value)
+        return Type.LIST_QUICKLIST_2, write_nodes(value, limits.list_max_listpack_size, write)
     if kind is SetValue:
-        return Type.SET, writer.write_elements(value.members)
+        if value.integers:
+            return Type.SET_INTSET, iter((write(intset_of(value.members)),))
+        return Type.SET, writer.write_elements(value.members, write)
     if kind is SortedSetValue:
-        return Type.ZSET_2, writer.write_scores(value.order)
-    return Type.STREAM_LISTPACKS_2, _encode_stream(value)
+        if value.packed:
+            words = [word for at, member in value.order for word in (element(member), score(at))]
+            return Type.ZSET_LISTPACK, iter((write(listpack_of(words)),))
+        return Type.ZSET_2, writer.write_scores(value.order, write)
+    return Type.STREAM_LISTPACKS_2, _encode_stream(value, write)
 
 
 def decode(kind: int, value: Any, limits: EncodingLimits) -> Any:
@@ -101,7 +117,7 @@ def _decode_sorted_set(
 # -- streams --------------------------------------------------------------------------------------
 
 
-def _encode_stream(stream: fake.Stream) -> Iterator[bytes]:
+def _encode_stream(stream: fake.Stream, write: WriteString) -> Iterator[bytes]:
     groups = fake.groups(stream)
     facts = StreamData(
         nodes=[],
@@ -112,7 +128,7 @@ def _encode_stream(stream: fake.Stream) -> Iterator[bytes]:
         entries_added=fake.entries_added(stream),
         groups=[_encode_group(name, groups[name]) for name in sorted(groups)],
     )
-    return write_stream(facts, _encode_nodes(stream), fake.nodes(stream))
+    return write_stream(facts, _encode_nodes(stream), fake.nodes(stream), write)
 
 
 def _encode_nodes(stream: fake.Stream) -> Iterator[NodeData]:

@@ -176,13 +176,16 @@ def frozen(value: Any) -> Any:
     if kind is bytearray:
         return bytes(value)
     if kind is HashValue:
-        return HashValue(value)
+        pairs = HashValue(value)
+        pairs.packed = value.packed
+        return pairs
     if kind is ListValue:
         return ListValue(value)
     if kind is SetValue:
         return value.copy()
     if kind is SortedSetValue:
         members = SortedSetValue()
+        members.packed = value.packed
         members.scores = value.scores.copy()
         members.order = list(value.order)  # quicker than a SortedList, and as good to read
         return members

@@ -44,6 +44,7 @@ class EncodingLimits:
     set_max_intset_entries: int = 512
     zset_max_listpack_entries: int = 128
     zset_max_listpack_value: int = 64
+    list_max_listpack_size: int = -2
     hll_sparse_max_bytes: int = 3000
     stream_node_max_bytes: int = 4096
     stream_node_max_entries: int = 100

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, Protocol
 
+from redislab.wire.rdb.strings import Compress
+
 # How a file is opened: to be read from its beginning; to be written at its end, made if it is
 # missing; or the same, emptied first.
 OpenMode = Literal["read", "append", "create"]
@@ -143,6 +145,8 @@ class Environment:
         utc_offset: seconds that the log's clock is ahead of UTC.
         machine: what INFO shows as `os`, and the machine's memory in bytes.
         start_program: starts a program of the machine; None where there are none.
+        compress: compresses strings in RDB, as `redislab.wire.rdb.lzf.compress` does; None where
+            none are compressed, as in a simulation: what comes out is not always the same.
     """
 
     name: str
@@ -158,3 +162,4 @@ class Environment:
     utc_offset: float = 0.0
     machine: tuple[str, int] = ("Simulated 1.0 virtual", 8 * 1024**3)
     start_program: StartProgram | None = None
+    compress: Compress | None = None

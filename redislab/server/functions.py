@@ -22,6 +22,7 @@ from redislab.server.monitor import feed
 from redislab.server.scriptflags import FLAGS, keys_and_arguments
 from redislab.wire.rdb import payload
 from redislab.wire.rdb.faults import RdbError
+from redislab.wire.rdb.strings import writing
 from redislab.wire.requests import split_words
 from redislab.wire.resp import NULL, OK, array, bulk, bulks, integer, map_, set_, simple
 
@@ -360,7 +361,8 @@ def function_flush(c: Client, args: list[bytes]) -> Reply:
 @command("function|dump")
 def function_dump(c: Client, args: list[bytes]) -> Reply:
     """FUNCTION DUMP: all libraries, for FUNCTION RESTORE."""
-    return bulk(payload.write_libraries(c.node.scripts.libraries.sources()))
+    sources = c.node.scripts.libraries.sources()
+    return bulk(payload.write_libraries(sources, writing(c.engine.compress)))
 
 
 @command("function|restore")

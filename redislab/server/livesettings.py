@@ -75,6 +75,10 @@ def _engine(node: Node) -> None:
             client.session.parser.bulk_max = node.config.proto_max_bulk_len
 
 
+def _compression(node: Node) -> None:
+    node.engine.compress = node.environment.compress if node.config.rdbcompression else None
+
+
 def _memory(node: Node) -> None:
     node.eviction.configure()
     node.refresh()
@@ -135,6 +139,7 @@ _WIRING = {
     _log_level: ("loglevel",),
     _limits: _ENCODING,
     _engine: _ENGINE,
+    _compression: ("rdbcompression",),
     _memory: ("maxmemory", "maxmemory-policy", "maxmemory-samples"),
     _frequencies: ("lfu-log-factor", "lfu-decay-time"),
     _clients: ("maxmemory-clients",),

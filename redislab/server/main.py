@@ -28,6 +28,7 @@ from redislab.server.log import Log
 from redislab.server.names import VERSION
 from redislab.server.node import Node
 from redislab.server.shutdown import Signals
+from redislab.wire.rdb import lzf
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -197,6 +198,7 @@ def environment(log: Callable[[str], None], name: str) -> Environment:
         utc_offset=float(time.localtime().tm_gmtoff),
         machine=machine(),
         start_program=start_program,
+        compress=lzf.compress,
     )
 
 

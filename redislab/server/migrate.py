@@ -78,7 +78,7 @@ def migrate(c: Client, args: list[bytes]) -> Answer:
         ttl = 0 if at is None else max(at - now, 1)
         more = (b"REPLACE",) if migration.replace else ()
         moving.append(key)
-        requests.append(bulks((restore, key, b"%d" % ttl, dump_value(value), *more)))
+        requests.append(bulks((restore, key, b"%d" % ttl, dump_value(c.engine, value), *more)))
     if not moving:
         return simple(b"NOKEY")
     node = c.node

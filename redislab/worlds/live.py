@@ -18,6 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from redislab.wire.rdb import lzf
 from redislab.worlds.background import Owner
 from redislab.worlds.base import LogLine, NodeHandle, NodeSpec
 from redislab.worlds.nodes import (
@@ -140,6 +141,7 @@ class Guest(RealNode):
             disk=self._files,
             directory=str(world.workspace.path / name),
             start_program=start_program,
+            compress=lzf.compress,
         )
 
 

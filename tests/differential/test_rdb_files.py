@@ -10,6 +10,7 @@ from redislab.engine.keyspace import Engine
 from redislab.engine.rdbload import RdbLoader
 from redislab.engine.rdbsave import rdb_chunks
 from redislab.server.digest import dataset_digest
+from redislab.wire.rdb import lzf
 from redislab.wire.rdb.opcodes import Type
 from redislab.wire.replies import Reply
 from tests.differential.rdb_files import (
@@ -88,11 +89,15 @@ def test_pieces_make_no_difference(piece, files):
 def test_what_is_written_here_is_read_there(name, files, tmp_path):
     data, digest = files[name]
     engine, loader = load(data)
+    if CONFIGURATIONS[name][-2:] != ("--rdbcompression", "no"):
+        engine.compress = lzf.compress
     if name in {"lru", "lfu"}:
         engine.maxmemory_policy = f"allkeys-{name}"
     ours = b"".join(rdb_chunks(engine, FACTS, loader.libraries))
     code, lines = checked(tmp_path, ours)
     assert (code, lines[-4]) == (0, f"[offset {len(ours)}] \\o/ RDB looks OK! \\o/"), lines
+    if name in {"default", "without checksum", "lru", "lfu"}:  # with our limits
+        assert len(ours) == pytest.approx(len(data), rel=0.01)
     with real_with(tmp_path, ours) as there, Talk(there) as talk:
         assert talk("DEBUG", "DIGEST") == digest
         again = streams_of(talk), expiries_of(talk)

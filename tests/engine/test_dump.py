@@ -8,7 +8,8 @@ from redislab.engine.values import ListValue
 from redislab.wire.rdb.payload import seal
 from tests.engine.callers import START_MS, TestCaller
 
-PAYLOAD = dump_value(b"hello")
+ENGINE = TestCaller().engine
+PAYLOAD = dump_value(ENGINE, b"hello")
 PAST = START_MS - 1
 
 
@@ -52,7 +53,7 @@ def test_a_replica_keeps_an_expired_value_for_its_master_to_delete(c):
 def test_events_and_waiting_clients(c):
     c.db.awaited[b"k"] = c.db.awaited[b"l"] = 1
     c("restore", "k", 0, PAYLOAD)
-    c("restore", "l", 0, dump_value(ListValue([b"x"])))
+    c("restore", "l", 0, dump_value(ENGINE, ListValue([b"x"])))
     assert c.events == [(b"restore", b"k"), (b"restore", b"l")]
     assert list(c.engine.ready) == [(0, b"l")]  # nobody can wait for a string
 

@@ -17,7 +17,8 @@ from redislab.wire.rdb.faults import RdbError
 from redislab.wire.rdb.feed import Short
 from redislab.wire.rdb.objects import WHOLE
 from redislab.wire.rdb.opcodes import Type
-from redislab.wire.rdb.packed import ListpackWriter
+from redislab.wire.rdb.packed import COUNT_UNKNOWN, LISTPACK_HEADER
+from redislab.wire.rdb.packing import element, listpack_of
 from redislab.wire.rdb.strings import length, string
 from redislab.wire.rdb.writer import key_head
 from tests.engine.callers import START_MS
@@ -57,10 +58,10 @@ def text(random: Random) -> bytes:
 
 
 def listpack(random: Random, words: list[bytes]) -> bytes:
-    writer = ListpackWriter()
-    for word in words:
-        writer.string(word)
-    return writer.finish(len(words) if random.random() < 0.9 else 1 << 16)
+    blob = listpack_of([*map(element, words)])
+    if random.random() < 0.9:
+        return blob
+    return LISTPACK_HEADER.pack(len(blob), COUNT_UNKNOWN) + blob[LISTPACK_HEADER.size :]
 
 
 def body(kind: int, random: Random) -> bytes:

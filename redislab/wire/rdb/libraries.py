@@ -12,7 +12,7 @@ from typing import TypeVar
 from redislab.wire.rdb.faults import Fault, RdbError
 from redislab.wire.rdb.feed import Feed, Parsing
 from redislab.wire.rdb.opcodes import Opcode
-from redislab.wire.rdb.strings import read_length, read_string, string
+from redislab.wire.rdb.strings import WriteString, read_length, read_string, string
 
 LIBRARIES = frozenset({Opcode.FUNCTION, Opcode.FUNCTION_2})
 
@@ -43,6 +43,6 @@ def _read(feed: Feed, parse: Callable[[bytes, int], tuple[T, int]], what: str) -
         raise RdbError(cut, at=error.at, short=error.short) from None
 
 
-def write_library(source: bytes) -> bytes:
+def write_library(source: bytes, write: WriteString = string) -> bytes:
     """A library as it stands in a file, and in what FUNCTION DUMP answers."""
-    return bytes((Opcode.FUNCTION_2,)) + string(source)
+    return bytes((Opcode.FUNCTION_2,)) + write(source)

@@ -1,4 +1,4 @@
-"""Decompression of LZF, as Redis' strings are compressed in RDB (`src/lzf_d.c` of Redis 7.0).
+"""LZF, as Redis' strings are compressed in RDB (`src/lzf_c.c` and `lzf_d.c` of Redis 7.0).
 
 A compressed string is a sequence of instructions. A byte below 32 says that this many bytes and one
 more follow as they are. Any other byte says to repeat what has come out before: its first three
@@ -6,7 +6,9 @@ bits are the length less two (7 means that the next byte is to be added), the re
 after are the distance back, less one.
 
 An instruction makes seven bytes or so, and takes Python a fifth of a microsecond; so where the
-package `python-neo-lzf` is installed (extra `fast`), its function in C decompresses.
+package `python-neo-lzf` is installed (extra `fast`), its function in C decompresses. To compress
+takes Python longer still, a tenth of a microsecond a byte and more, so that is done in C or not at
+all.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 _MOST_A_BYTE = 88  # three bytes repeat 264 at the most
+_GAIN = 4  # bytes that compression has to save
 
 
 def decompress_in_python(data: bytes, length: int) -> bytes | None:
@@ -76,4 +79,23 @@ def _choose() -> Callable[[bytes, int], bytes | None]:
     return checked
 
 
+def _choose_compression() -> Callable[[bytes], bytes | None] | None:
+    try:
+        from lzf import compress as in_c
+    except ImportError:
+        return None
+
+    def checked(data: bytes) -> bytes | None:
+        """A string of at least six bytes, compressed; None if that does not save four of them."""
+        # The function has room for one byte more than it is told.
+        out: bytes | None = in_c(data, len(data) - _GAIN - 1)
+        return out
+
+    return checked
+
+
 decompress = _choose()
+
+# None without the package. Its table of what has come before is not cleared between two strings, as
+# in Redis, so the same one may come out in different ways: every one is right, none is foreseeable.
+compress = _choose_compression()

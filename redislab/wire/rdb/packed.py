@@ -3,7 +3,7 @@
 Each is one string that holds many short ones; each function takes one apart and checks all of it,
 as Redis does with `sanitize-dump-payload yes` (`src/listpack.c`, `ziplist.c`, `zipmap.c`,
 `intset.c` of Redis 7.0). They return None for a string that is damaged anywhere. Integers come back
-as their decimal digits. `ListpackWriter` makes a listpack, which streams are written in.
+as their decimal digits. `packing.py` makes those that are written.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from struct import Struct, error, unpack_from
 
 _SMALL = tuple(b"%d" % number for number in range(128))
 _END = 0xFF
-_COUNT_UNKNOWN = 0xFFFF
+COUNT_UNKNOWN = 0xFFFF
 
 # -- listpack: total bytes (4), elements (2), then each element and how long it is, backwards ------
 
@@ -53,7 +53,7 @@ def listpack(data: bytes) -> list[bytes] | None:
                 add(element)
     except (IndexError, BadError):
         return None
-    if at != size - 1 or (count != _COUNT_UNKNOWN and count != len(found)):
+    if at != size - 1 or (count != COUNT_UNKNOWN and count != len(found)):
         return None
     return found
 
@@ -122,61 +122,6 @@ def back_length(length: int) -> bytes:
 _BACK_LENGTH_LIMITS = ((1 << 14) - 1, (1 << 21) - 1, (1 << 28) - 1)
 
 
-class ListpackWriter:
-    """Makes a listpack, one element after the other."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def integer(self, number: int) -> None:
-        """Add an integer of 64 bits."""
-        if 0 <= number < 128:
-            self._parts.append(bytes((number, 1)))
-            return
-        if -(1 << 12) <= number < 1 << 12:
-            element = (0xC000 | number & 0x1FFF).to_bytes(2, "big")
-        else:
-            width = next(w for w in (2, 3, 4, 8) if -(1 << 8 * w - 1) <= number < 1 << 8 * w - 1)
-            element = _LISTPACK_FIRST[width] + number.to_bytes(width, "little", signed=True)
-        self._parts += (element, bytes((len(element),)))
-
-    def string(self, text: bytes) -> None:
-        """Add a string, as an integer where it is the digits of one."""
-        size = len(text)
-        if size <= _INTEGER_DIGITS and is_integer(text):
-            self.integer(int(text))
-        elif size < 1 << 6:
-            self._parts += (bytes((0x80 | size,)), text, bytes((size + 1,)))
-        elif size < 1 << 12:
-            first = (0xE000 | size).to_bytes(2, "big")
-            self._parts += (first, text, back_length(size + 2))
-        else:
-            first = b"\xf0" + size.to_bytes(4, "little")
-            self._parts += (first, text, back_length(size + 5))
-
-    def finish(self, count: int) -> bytes:
-        """The listpack; `count` is how many elements were added."""
-        body = b"".join(self._parts)
-        size = LISTPACK_HEADER.size + len(body) + 1
-        head = LISTPACK_HEADER.pack(size, min(count, _COUNT_UNKNOWN))
-        return b"%b%b\xff" % (head, body)
-
-
-_LISTPACK_FIRST = {2: b"\xf1", 3: b"\xf2", 4: b"\xf3", 8: b"\xf4"}
-_INTEGER_DIGITS = 20
-
-
-def is_integer(text: bytes) -> bool:
-    """Whether a text is exactly how an integer of 64 bits is spelled."""
-    if not text or text[-1] > ord("9"):
-        return False
-    try:
-        number = int(text)
-    except ValueError:
-        return False
-    return -(1 << 63) <= number < 1 << 63 and b"%d" % number == text
-
-
 # -- ziplist: total bytes (4), where the last element begins (4), elements (2), the elements ------
 # An element is the length of the one before it (1 byte, or 5), its own encoding and its bytes.
 
@@ -209,7 +154,7 @@ def ziplist(data: bytes) -> list[bytes] | None:
         return None
     if at != size - 1 or (last and last != tail):
         return None
-    if count != _COUNT_UNKNOWN and count != len(found):
+    if count != COUNT_UNKNOWN and count != len(found):
         return None
     return found
 

@@ -15,7 +15,7 @@ from redislab.wire.rdb.feed import Feed, Parsing
 from redislab.wire.rdb.libraries import LIBRARIES, read_library, write_library
 from redislab.wire.rdb.objects import read_object
 from redislab.wire.rdb.opcodes import TYPES, VERSION
-from redislab.wire.rdb.strings import read_byte
+from redislab.wire.rdb.strings import WriteString, read_byte, string
 
 _VERSION_BYTES, _CHECKSUM_BYTES = 2, 8
 FOOTER_BYTES = _VERSION_BYTES + _CHECKSUM_BYTES
@@ -57,9 +57,9 @@ def _value(feed: Feed) -> Parsing[tuple[int, Any]]:
     return kind, (yield from read_object(feed, kind))
 
 
-def write_libraries(sources: Iterable[bytes]) -> bytes:
+def write_libraries(sources: Iterable[bytes], write: WriteString = string) -> bytes:
     """What FUNCTION DUMP answers for libraries with these sources."""
-    return seal(b"".join(map(write_library, sources)))
+    return seal(b"".join([write_library(source, write) for source in sources]))
 
 
 def read_sources(payload: bytes) -> list[bytes]:

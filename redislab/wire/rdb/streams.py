@@ -25,8 +25,15 @@ from redislab.wire.rdb import faults, packed
 from redislab.wire.rdb.faults import Fault, RdbError
 from redislab.wire.rdb.feed import Feed, Parsing
 from redislab.wire.rdb.opcodes import NEVER_READ, Type
-from redislab.wire.rdb.packed import ListpackWriter
-from redislab.wire.rdb.strings import length, read_fixed, read_length, read_string, string
+from redislab.wire.rdb.packing import element, integer, listpack_of
+from redislab.wire.rdb.strings import (
+    WriteString,
+    length,
+    read_fixed,
+    read_length,
+    read_string,
+    string,
+)
 
 Id = tuple[int, int]  # milliseconds and sequence number
 Entry = tuple[Id, list[bytes]]  # an id, and fields and values in turn
@@ -279,53 +286,51 @@ def _read_consumer(
 # -- writing ------------------------------------------------------------------------------------
 
 
-def write_stream(stream: StreamData, nodes: Iterable[NodeData], count: int) -> Iterator[bytes]:
+def write_stream(
+    stream: StreamData, nodes: Iterable[NodeData], count: int, write: WriteString = string
+) -> Iterator[bytes]:
     """A stream as type 19, in pieces.
 
     Args:
         stream: its facts and groups; its own nodes are not looked at.
         nodes: its nodes, which may be made one by one.
         count: how many there are.
+        write: writes a string.
     """
     yield length(count)
     for node in nodes:
-        blob = write_node(node)
-        yield b"%b%b%b%b" % (length(_ID.size), _ID.pack(*node.master), length(len(blob)), blob)
+        key = length(_ID.size) + _ID.pack(*node.master)  # too short to be compressed
+        yield key + write(write_node(node))
     ids = (stream.last, stream.first, stream.max_deleted)
     numbers = [stream.length, *(part for one in ids for part in one), stream.entries_added]
     yield b"".join([length(number) for number in [*numbers, len(stream.groups)]])
     for group in stream.groups:
-        yield from _write_group(group)
+        yield from _write_group(group, write)
 
 
 def write_node(node: NodeData) -> bytes:
     """The listpack of a node; entries that were deleted are left out."""
-    out = ListpackWriter()
     fields = node.fields
-    for number in (len(node.entries), 0, len(fields)):
-        out.integer(number)
-    for name in fields:
-        out.string(name)
-    out.integer(0)
-    elements = 4 + len(fields)
+    out = [integer(number) for number in (len(node.entries), 0, len(fields))]
+    out += map(element, fields)
+    out.append(integer(0))
     for (milliseconds, number), words in node.entries:
         names = words[::2]
         same = names == fields
-        out.integer(_SAME_FIELDS if same else 0)
-        out.integer(_difference(milliseconds, node.master[0]))
-        out.integer(_difference(number, node.master[1]))
+        out += (
+            integer(_SAME_FIELDS if same else 0),
+            integer(_difference(milliseconds, node.master[0])),
+            integer(_difference(number, node.master[1])),
+        )
         if same:
-            for value in words[1::2]:
-                out.string(value)
+            out += map(element, words[1::2])
             own = 3 + len(fields)
         else:
-            out.integer(len(names))
-            for word in words:
-                out.string(word)
+            out.append(integer(len(names)))
+            out += map(element, words)
             own = 4 + len(words)
-        out.integer(own)
-        elements += own + 1
-    return out.finish(elements)
+        out.append(integer(own))
+    return listpack_of(out)
 
 
 def _difference(number: int, of: int) -> int:
@@ -333,13 +338,13 @@ def _difference(number: int, of: int) -> int:
     return (number - of + _INT64_MAX + 1) % _ID_PARTS - _INT64_MAX - 1
 
 
-def _write_group(group: GroupData) -> Iterator[bytes]:
+def _write_group(group: GroupData, write: WriteString) -> Iterator[bytes]:
     read = NEVER_READ if group.entries_read is None else group.entries_read
-    yield string(group.name) + b"".join([length(number) for number in (*group.last, read)])
+    yield write(group.name) + b"".join([length(number) for number in (*group.last, read)])
     yield length(len(group.pending))
     for entry, (delivered_ms, times) in sorted(group.pending.items()):
         yield b"%b%b%b" % (_ID.pack(*entry), _TIME.pack(delivered_ms), length(times))
     yield length(len(group.consumers))
     for consumer in group.consumers:
-        head = string(consumer.name), _TIME.pack(consumer.seen_ms), length(len(consumer.pending))
+        head = write(consumer.name), _TIME.pack(consumer.seen_ms), length(len(consumer.pending))
         yield b"".join([*head, *(_ID.pack(*entry) for entry in sorted(consumer.pending))])

@@ -7,6 +7,8 @@ LZF. What reads returns what it found and where that ends, as `feed.py` has it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from struct import Struct
 
 from redislab.wire.rdb.faults import INVALID_LZF, RdbError, unknown_length, unknown_string
@@ -31,7 +33,8 @@ _INTEGER_32 = Struct("<Bi")
 
 # The longest text that can be an integer of 32 bits, and the digits it ends with.
 _INTEGER_TEXT_BYTES = 11
-_NINE = ord("9")
+_TOO_SHORT = 20  # bytes of a string that Redis does not try to compress
+_ZERO = ord("0")
 
 
 # -- reading ------------------------------------------------------------------------------------
@@ -149,6 +152,9 @@ def _read_encoded(data: bytes, at: int, first: int) -> tuple[bytes, int]:
 
 # -- writing ------------------------------------------------------------------------------------
 
+WriteString = Callable[[bytes], bytes]
+Compress = Callable[[bytes], bytes | None]  # None where that saves less than four bytes
+
 
 def length(number: int) -> bytes:
     """A length, or any number below 2**64."""
@@ -164,30 +170,79 @@ def length(number: int) -> bytes:
 def string(text: bytes) -> bytes:
     """A string: as an integer where it is one of 32 bits at most, else as it is."""
     size = len(text)
-    if size <= _INTEGER_TEXT_BYTES and size and text[-1] <= _NINE:
-        written = _integer(text)
-        if written:
-            return written
+    if size <= _INTEGER_TEXT_BYTES and is_spelled_integer(text):
+        number = int(text)
+        if -(1 << 31) <= number < 1 << 31:
+            return _integer(number)
     if size < 1 << 6:
         return _SHORT_LENGTHS[size] + text
     return length(size) + text
 
 
-def _integer(text: bytes) -> bytes:
-    """A text as an integer, or nothing if it is not exactly how one is spelled."""
-    try:
-        number = int(text)
-    except ValueError:
-        return b""
-    if b"%d" % number != text:
-        return b""
+def writing(compress: Compress | None) -> WriteString:
+    """What writes a string: with something that compresses a longer one where it makes it shorter.
+
+    Args:
+        compress: as `lzf.compress`, or nothing.
+    """
+    if compress is None:
+        return string
+
+    def write(text: bytes) -> bytes:
+        size = len(text)
+        if size > _TOO_SHORT:
+            packed = compress(text)
+            if packed is not None:
+                return b"%c%b%b%b" % (STRING_LZF, length(len(packed)), length(size), packed)
+        return string(text)
+
+    return write
+
+
+def long_string(text: bytes, compress: Compress | None) -> Iterator[bytes]:
+    """A string of at least `LONG` bytes in pieces, each of which takes a millisecond or so.
+
+    It is compressed block by block, as if each were a string of its own, which reads as one; not at
+    all if one of them does not become shorter. Pieces are empty while that goes on.
+    """
+    size = len(text)
+    starts = range(0, size - LONG + 1, LONG)
+    blocks = [*pairwise(starts), (starts[-1], size)]
+    packed: list[bytes] = []
+    if compress is not None:
+        for begin, end in blocks:
+            part = compress(text[begin:end])
+            if part is None:
+                packed.clear()
+                break
+            packed.append(part)
+            yield b""
+    if packed:
+        yield b"%c%b%b" % (STRING_LZF, length(sum(map(len, packed))), length(size))
+        yield from packed
+    else:
+        yield length(size)
+        for begin, end in blocks:
+            yield text[begin:end]
+
+
+LONG = 1 << 18
+
+
+def is_spelled_integer(text: bytes) -> bool:
+    """Whether a text is how an integer is spelled, and not in another way, such as `01` or `-0`."""
+    if text.isdigit():
+        return text[0] != _ZERO or len(text) == 1
+    return text[:1] == b"-" and text[1:].isdigit() and text[1] != _ZERO
+
+
+def _integer(number: int) -> bytes:
+    """A string that is the digits of an integer of 32 bits."""
     if -(1 << 7) <= number < 1 << 7:
         return _INTEGER_8.pack(STRING_INT8, number)
     if -(1 << 15) <= number < 1 << 15:
         return _INTEGER_16.pack(STRING_INT16, number)
-    if -(1 << 31) <= number < 1 << 31:
-        return _INTEGER_32.pack(STRING_INT32, number)
-    return b""
+    return _INTEGER_32.pack(STRING_INT32, number)
 
 
 _SHORT_LENGTHS = tuple(bytes((number,)) for number in range(1 << 6))

@@ -1,9 +1,9 @@
 """Writing values and whole files (`rdbSaveRio`, `rdbSaveObject` in `src/rdb.c` of Redis 7.0).
 
-Values are written element by element, in the plain types that every version reads; a stream has but
-one form (see `streams.py`). Whoever loads them picks the encoding, as for data that come in
-commands. Everything comes out in pieces, of a value as well, so that a large one can be written a
-little at a time; `in_chunks` joins them and ends the file with its checksum.
+A small value is written in its compact encoding (`packing.py`), a large one element by element in a
+plain type; a stream has but one form (`streams.py`). Everything comes out in pieces, of a value as
+well, so that a large one can be written a little at a time; `in_chunks` joins them and ends the
+file with its checksum. An empty piece says that some work was done of which nothing is seen yet.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from struct import Struct
 
 from redislab.wire.rdb.crc64 import crc64
 from redislab.wire.rdb.opcodes import CHECKSUM_BYTES, MAGIC, VERSION, Opcode
-from redislab.wire.rdb.strings import length, string
+from redislab.wire.rdb.strings import WriteString, length, string
 
 CHUNK_BYTES = 1 << 13  # some hundred small keys: a millisecond or two
 _SLICE = 128  # elements that are written in one piece
@@ -26,39 +26,49 @@ _END = bytes((Opcode.END,))
 # -- values ---------------------------------------------------------------------------------------
 
 
-def write_elements(elements: Collection[bytes]) -> Iterator[bytes]:
-    """A list as Type.LIST, or a set as Type.SET."""
+def write_elements(elements: Collection[bytes], write: WriteString = string) -> Iterator[bytes]:
+    """A set as Type.SET, or a list as Type.LIST; `write` writes a string."""
     yield length(len(elements))
     rest = iter(elements)
-    while piece := b"".join([string(element) for element in islice(rest, _SLICE)]):
+    while piece := b"".join([write(element) for element in islice(rest, _SLICE)]):
         yield piece
 
 
-def write_pairs(pairs: Collection[tuple[bytes, bytes]]) -> Iterator[bytes]:
+def write_pairs(
+    pairs: Collection[tuple[bytes, bytes]], write: WriteString = string
+) -> Iterator[bytes]:
     """The fields and values of a hash, as Type.HASH."""
     yield length(len(pairs))
     rest = iter(pairs)
-    while piece := b"".join([string(text) for pair in islice(rest, _SLICE) for text in pair]):
+    while piece := b"".join([write(text) for pair in islice(rest, _SLICE) for text in pair]):
         yield piece
 
 
-def write_scores(order: Sequence[tuple[float, bytes]]) -> Iterator[bytes]:
+def write_scores(
+    order: Sequence[tuple[float, bytes]], write: WriteString = string
+) -> Iterator[bytes]:
     """The scores and members of a sorted set, as Type.ZSET_2.
 
     The greatest comes first: Redis puts them together faster so.
 
     Args:
         order: the pairs in rising order.
+        write: writes a string.
     """
     yield length(len(order))
     rest = reversed(order)
     pack = _SCORE.pack
     while part := list(islice(rest, _SLICE)):
-        yield b"".join([string(member) + pack(score) for score, member in part])
+        yield b"".join([write(member) + pack(score) for score, member in part])
 
 
 def key_head(
-    kind: int, key: bytes, expires_ms: int | None, idle_s: int | None, frequency: int | None
+    kind: int,
+    key: bytes,
+    expires_ms: int | None,
+    idle_s: int | None,
+    frequency: int | None,
+    write: WriteString = string,
 ) -> bytes:
     """What stands before a value: the attributes of its key, its type, the key."""
     head = b""
@@ -68,7 +78,7 @@ def key_head(
         head += bytes((Opcode.IDLE,)) + length(idle_s)
     if frequency is not None:
         head += bytes((Opcode.FREQUENCY, frequency))
-    return b"%b%c%b" % (head, kind, string(key))
+    return b"%b%c%b" % (head, kind, write(key))
 
 
 # -- files ----------------------------------------------------------------------------------------
@@ -79,9 +89,9 @@ def header() -> bytes:
     return b"%b%04d" % (MAGIC, VERSION)
 
 
-def aux(name: bytes, value: bytes) -> bytes:
+def aux(name: bytes, value: bytes, write: WriteString = string) -> bytes:
     """A fact about the file."""
-    return bytes((Opcode.AUX,)) + string(name) + string(value)
+    return bytes((Opcode.AUX,)) + write(name) + write(value)
 
 
 def database_head(number: int, keys: int, expiring: int) -> bytes:
@@ -98,6 +108,8 @@ def database_head(number: int, keys: int, expiring: int) -> bytes:
 def in_chunks(pieces: Iterable[bytes], *, checksum: bool = True) -> Iterator[bytes]:
     """A file in chunks of about `CHUNK_BYTES`, its end and checksum among them.
 
+    Where a piece is empty the chunk ends, and may be as empty: each takes a millisecond or two.
+
     Args:
         pieces: everything before the end, the header first.
         checksum: write the checksum, not zeros in its place (`rdbchecksum`).
@@ -107,7 +119,7 @@ def in_chunks(pieces: Iterable[bytes], *, checksum: bool = True) -> Iterator[byt
     for piece in pieces:
         parts.append(piece)
         size += len(piece)
-        if size >= CHUNK_BYTES:
+        if size >= CHUNK_BYTES or not piece:
             chunk = b"".join(parts)
             parts.clear()
             size = 0

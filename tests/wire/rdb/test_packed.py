@@ -4,8 +4,7 @@ from random import Random
 
 import pytest
 
-from redislab.wire.rdb import lzf, packed
-from redislab.wire.rdb.packed import ListpackWriter
+from redislab.wire.rdb import lzf, packed, packing
 from tests.wire.rdb import handmade
 
 NUMBERS = sorted(
@@ -21,13 +20,11 @@ SIZES = (0, 1, 62, 63, 64, 65, 125, 126, 127, 128, 4094, 4095, 4096, 16376, 1638
 
 
 def listpack_of(*elements: bytes | int) -> bytes:
-    writer = ListpackWriter()
-    for element in elements:
-        if isinstance(element, int):
-            writer.integer(element)
-        else:
-            writer.string(element)
-    return writer.finish(len(elements))
+    encoded = [
+        packing.integer(element) if isinstance(element, int) else packing.element(element)
+        for element in elements
+    ]
+    return packing.listpack_of(encoded)
 
 
 def test_listpack_of_integers():

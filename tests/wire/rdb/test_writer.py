@@ -4,8 +4,10 @@ from random import Random
 
 import pytest
 
+from redislab.wire.rdb import lzf
 from redislab.wire.rdb.faults import RdbError
 from redislab.wire.rdb.opcodes import Type
+from redislab.wire.rdb.packing import write_nodes
 from redislab.wire.rdb.payload import (
     FOOTER_BYTES,
     is_sound,
@@ -14,8 +16,8 @@ from redislab.wire.rdb.payload import (
     seal,
     write_libraries,
 )
+from redislab.wire.rdb.strings import LONG, Compress, long_string, read_length, read_string, writing
 from redislab.wire.rdb.strings import length as write_length
-from redislab.wire.rdb.strings import read_length, read_string
 from redislab.wire.rdb.strings import string as write_string
 from redislab.wire.rdb.writer import (
     CHUNK_BYTES,
@@ -48,6 +50,65 @@ def test_strings(text):
     assert read_string(written, 0) == (text, len(written))
     if len(text) < 1 << 14:
         assert len(written) <= len(text) + 2
+
+
+def compressor() -> Compress:
+    if lzf.compress is None:
+        pytest.skip("python-neo-lzf is not installed (extra fast)")
+    return lzf.compress
+
+
+def test_compressed_strings():
+    """Only what gains by it, as little as that may be; no string is ever longer than without."""
+    write, random, shorter = writing(compressor()), Random(3), 0
+    for size in (*range(30), 100, 1000, 9000, 100_000):
+        for letters in (b"a", b"ab", b"the quick brown fox ", bytes(range(256))):
+            text = bytes(random.choices(letters, k=size))
+            written = write(text)
+            assert read_string(written, 0) == (text, len(written))
+            assert len(written) <= len(write_string(text))
+            if written[:1] == b"\xc3":
+                shorter += 1
+                assert size > 20
+                packed, at = read_length(written, 1)
+                assert packed <= size - 4
+                assert lzf.decompress_in_python(written[-packed:], size) == text
+                assert read_length(written, at)[0] == size
+    assert shorter > 20
+    assert writing(None) is write_string
+
+
+@pytest.mark.parametrize("size", [LONG, LONG + 1, 2 * LONG - 1, 3 * LONG + 7])
+def test_long_strings(size):
+    """In small pieces, and as one string to who reads it."""
+    random = Random(size)
+    even, noise = b"0123456789" * (size // 10 + 1), random.randbytes(size)
+    for text, compress, is_short in (
+        (even[:size], compressor(), True),
+        (noise, compressor(), False),
+        (even[: size - LONG] + noise[:LONG], compressor(), False),
+        (even[:size], None, False),
+    ):
+        pieces = list(long_string(text, compress))
+        written = b"".join(pieces)
+        assert read_string(written, 0) == (text, len(written))
+        assert (len(written) < len(text) // 10) == is_short
+        assert max(map(len, pieces)) < 2 * LONG
+
+
+def test_long_lists():
+    """A node is written when all are made; meanwhile there are empty pieces, and empty chunks."""
+    texts = [b"%d" % number for number in range(20_000)]
+    pieces = list(write_nodes(texts, -2, write_string))
+    empty = pieces.count(b"")
+    assert pieces[: empty + 1] == [b""] * empty + [write_length(empty + 1)]
+    assert list(in_chunks([header(), *pieces]))[1:empty] == [b""] * (empty - 1)
+    for fill, each in ((0, 1), (1, 1), (3, 3), (1000, 1000)):
+        pieces = list(write_nodes(texts, fill, write_string))
+        nodes = -(-len(texts) // each)
+        assert pieces[nodes - 1] == write_length(nodes)
+        payload = seal(bytes((Type.LIST_QUICKLIST_2,)) + b"".join(pieces))
+        assert read_value(payload) == (Type.LIST_QUICKLIST_2, texts)
 
 
 def test_integers_are_written_short():
