@@ -26,6 +26,11 @@ def shown(word: bytes) -> str:
     return word.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
+def shown_last(word: bytes) -> str:
+    """The same where the message ends: `addReplyErrorFormat` takes line breaks off its end."""
+    return shown(word).rstrip("\r\n")
+
+
 def wrong_type() -> CommandError:
     """The key holds another type than the command works on."""
     return CommandError(WRONG_TYPE)

@@ -10,7 +10,7 @@ nobody asks for, without ever looking at all of them at once.
 from __future__ import annotations
 
 from redislab.engine.arguments import parse_int
-from redislab.engine.errors import CommandError, shown
+from redislab.engine.errors import CommandError, shown_last
 from redislab.engine.keyspace import Engine, Keyspace
 from redislab.engine.table import Caller, Reply, command
 from redislab.engine.values import INT64_MAX, INT64_MIN
@@ -202,7 +202,7 @@ def _conditions(args: list[bytes]) -> set[bytes]:
     for word in args[3:]:
         name = word.lower()
         if name not in {b"nx", b"xx", b"gt", b"lt"}:
-            raise CommandError(f"ERR Unsupported option {shown(word)}")
+            raise CommandError(f"ERR Unsupported option {shown_last(word)}")
         conditions.add(name)
     if b"nx" in conditions and len(conditions) > 1:
         raise CommandError(_NX_EXCLUDES)

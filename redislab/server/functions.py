@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from redislab.engine.arguments import parse_int
-from redislab.engine.errors import CommandError
+from redislab.engine.errors import CommandError, shown_last
 from redislab.engine.glob import matches
 from redislab.engine.table import Reply, command
 from redislab.server.help import help_reply, unknown_form
@@ -331,7 +331,7 @@ def function_load(c: Client, args: list[bytes]) -> Reply:
     """FUNCTION LOAD [REPLACE] code: the library's name."""
     for word in args[2:-1]:
         if word.lower() != b"replace":
-            raise CommandError(f"ERR Unknown option given: {_text(word)}")
+            raise CommandError(f"ERR Unknown option given: {shown_last(word)}")
     name = c.node.scripts.libraries.load(args[-1], replace=len(args) > 3)
     c.engine.dirty += 1
     return bulk(name)

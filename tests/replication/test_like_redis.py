@@ -88,7 +88,7 @@ def test_the_log_of_a_change_of_roles() -> None:
 ODD_CALLS = (
     *("REPLICAOF", "REPLICAOF x", "REPLICAOF x y", "REPLICAOF x 65536", "REPLICAOF x -1"),
     *("REPLICAOF NO NO", "SLAVEOF x 1.5", "SLAVEOF NO ONE", "ROLE x"),
-    *("REPLCONF", "REPLCONF x", "REPLCONF x y", "REPLCONF listening-port x"),
+    *("REPLCONF", "REPLCONF x", "REPLCONF x y", "REPLCONF 'x\r\n' y", "REPLCONF listening-port x"),
     *(
         "REPLCONF listening-port 1 nosuch 2",
         "REPLCONF capa nosuch",

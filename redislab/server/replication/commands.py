@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from redislab.engine.arguments import parse_ranged
-from redislab.engine.errors import CommandError, syntax_error
+from redislab.engine.errors import CommandError, shown_last, syntax_error
 from redislab.engine.table import Reply, command
 from redislab.server.arguments import integer_argument, long_argument
 from redislab.server.clients import describe
@@ -162,12 +162,10 @@ def _configure(replica: Replica, name: bytes, value: bytes, option: bytes) -> No
             raise CommandError("ERR Missing rdb-filter-only values")
         for word in wanted:
             if word.lower() != b"functions":
-                what = word.decode("utf-8", "replace")
-                raise CommandError(f"ERR Unsupported rdb-filter-only option: {what}")
+                raise CommandError(f"ERR Unsupported rdb-filter-only option: {shown_last(word)}")
         replica.without = frozenset({"data"} if wanted else {"data", "functions"})
     else:
-        what = option.decode("utf-8", "replace")
-        raise CommandError(f"ERR Unrecognized REPLCONF option: {what}")
+        raise CommandError(f"ERR Unrecognized REPLCONF option: {shown_last(option)}")
 
 
 @command("role")
