@@ -181,7 +181,8 @@ def test_our_command_takes_the_configuration_file_of_a_lesson(text, tmp_path):
         (tmp_path / folder).mkdir(parents=True)
     path = tmp_path / "redis.conf"
     path.write_text(re.sub(r"(?m)^port \d+$", "port 0", text), encoding="utf-8")
-    command = [sys.executable, "-m", "redislab", "server", str(path), "--maxmemory", "lots"]
+    program = "sentinel" if re.search(r"(?m)^sentinel ", text) else "server"
+    command = [sys.executable, "-m", "redislab", program, str(path), "--maxmemory", "lots"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     # Every line of the file was taken: the only mistake is the one that was added to it.
     assert done.returncode == 1
