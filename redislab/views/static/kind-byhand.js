@@ -88,7 +88,7 @@ export default function create({ svg, html, format, ticks }) {
       svg("text", { x: x + 24, y: y + 22, style: "font-weight: 600" }, node.name),
       svg("text", { x: x + width - 10, y: y + 22, "text-anchor": "end", style: `fill: ${color(tone)}` }, word),
       ...lines.map(([text, shade], at) => svg("text", {
-        x: x + 12, y: y + 41 + 14 * at, opacity: alive ? 1 : 0.6, style: `fill: ${color(shade ?? "ink")}; font-size: 11.5px`,
+        x: x + 12, y: y + 41 + 14 * at, opacity: alive ? 1 : 0.75, style: `fill: ${color(shade ?? "ink")}; font-size: 11.5px`,
       }, fit(text, width - 22))),
     );
   }
@@ -225,8 +225,9 @@ export default function create({ svg, html, format, ticks }) {
       svg("path", { d: `M${px(now)},${begin + 18}V${y}`, style: "stroke: var(--rl-ink); stroke-width: 1; opacity: 0.5" }),
     );
     y += 34;
-    parts.push(...legend(y, width));
-    y += width < 480 ? 40 : 24;
+    const key = legend(y, width);
+    parts.push(...key.parts);
+    y = key.end + 22;
     parts.push(svg("text", { x: 0, y, class: "rl-small" }, counts(frames[upto].state)));
     return { parts, end: y + 6 };
   }
@@ -243,7 +244,7 @@ export default function create({ svg, html, format, ticks }) {
     const items = [["acknowledged", "teal", 14], ["failed", "amber", 6], ["acknowledged and lost", "red", 14]];
     let x = 0;
     let row = y;
-    return items.flatMap(([text, tone, tall]) => {
+    const parts = items.flatMap(([text, tone, tall]) => {
       const size = 24 + text.length * 6;
       if (x + size > width) [x, row] = [0, row + 16];
       const made = [
@@ -253,6 +254,7 @@ export default function create({ svg, html, format, ticks }) {
       x += size + 10;
       return made;
     });
+    return { parts, end: row };
   }
 
   // ---- the scoreboard ----
