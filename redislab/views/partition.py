@@ -313,7 +313,8 @@ class PartitionWatch(LabWatch):
                 "hosts": hosts,
             }
             last = self.recorder.last
-            if last is None or last.state != state:
+            # Who does not answer while the lab is closed has ended with it.
+            if not self.lab.closed and (last is None or last.state != state):
                 self.recorder.add(Frame(snapshot.time, state))
 
     def _host(self, name: str, snapshot: SentinelSnapshot) -> dict[str, Json]:

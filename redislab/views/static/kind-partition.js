@@ -28,6 +28,11 @@ export default function create({ html }) {
       const answersOf = (number) => meta.rounds[number - 1].answers ?? given.get(number) ?? null;
       const firstFrame = (number) => Math.max(0, frames.findIndex(({ state }) => state.round === number));
       const lastFrame = (number) => frames.findLastIndex(({ state }) => state.round === number);
+      // What a reader wants to see who has answered: the end of the cut.
+      const endOfCut = (number) => {
+        const found = frames.findLastIndex(({ state }) => state.round === number && state.cut);
+        return found < 0 ? lastFrame(number) : found;
+      };
 
       // ---- the rounds ----
 
@@ -35,7 +40,7 @@ export default function create({ html }) {
         tabs.hidden = meta.rounds.length < 2;
         tabs.replaceChildren(...meta.rounds.map((_, at) => html("button", {
           type: "button", "aria-pressed": String(at + 1 === shown),
-          onclick: () => { context.player.pause(); context.player.seek(answersOf(at + 1) ? lastFrame(at + 1) : firstFrame(at + 1)); },
+          onclick: () => { context.player.pause(); context.player.seek(answersOf(at + 1) ? endOfCut(at + 1) : firstFrame(at + 1)); },
         }, `Partition ${at + 1}`)));
       }
 
@@ -79,7 +84,7 @@ export default function create({ html }) {
         if (context.live) { context.send({ type: "commit", answers }); return; }
         given.set(shown, answers);
         context.player.pause();
-        context.player.seek(lastFrame(shown));
+        context.player.seek(endOfCut(shown));
       });
 
       // ---- what came of it ----
@@ -115,8 +120,7 @@ export default function create({ html }) {
         show(frame, index) {
           shown = frame.state.round;
           const told = answersOf(shown) !== null;
-          const ended = index >= lastFrame(shown) || (frames[index + 1]?.state.cut === false && frame.state.cut)
-            || (!frame.state.cut && frames.slice(firstFrame(shown), index).some(({ state }) => state.cut));
+          const ended = index >= endOfCut(shown);
           drawTabs();
           drawSides(frame, told);
           drawForm(shown);
