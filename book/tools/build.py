@@ -20,6 +20,7 @@ import plotly
 
 from book.tools.execute import Run, execute_all, executed_path
 from book.tools.lessons import WORLDS, Lesson, LessonError, lessons, pages, worlds_here
+from book.tools.node import install, programs
 from book.tools.outputs import OutputError, make_static
 from book.tools.status import status_page
 from redislab.views.static import STATIC_PATH
@@ -69,6 +70,9 @@ def build(root: Path, world: str | None, every_world: bool, jobs: int) -> Path:
     if every_world:
         others = [(lesson, other) for lesson in found for other in worlds_here(lesson)]
         wanted += [pair for pair in others if pair not in wanted]
+    for folder in programs(root):
+        if problem := install(folder):
+            print(f"What {folder.relative_to(root)} needs is missing: {problem}", flush=True)
     print(f"Running {len(wanted)} notebooks (some measure, and take a minute)", flush=True)
     runs = execute_all(root, wanted, jobs, lambda line: print(line, flush=True))
     failed = [run.error for run in runs if run.error]

@@ -27,6 +27,7 @@ from typing import Any
 import nbformat
 
 from book.tools.lessons import Lesson
+from book.tools.node import versions
 
 CELL_SECONDS_MAX = 300
 """A cell that takes longer than this is taken to hang."""
@@ -140,10 +141,16 @@ def fingerprint(
     `parameters` are those besides the world that a run is given.
     """
     digest = hashlib.sha256()
-    for path in [notebook, Path(__file__), *sorted((root / "redislab").rglob("*"))]:
-        if path.is_file() and path.suffix in {".py", ".js", ".css", ".ipynb"}:
+    beside = notebook.parent.glob("*/*.cjs")
+    for path in [
+        notebook,
+        Path(__file__),
+        *sorted((root / "redislab").rglob("*")),
+        *sorted(beside),
+    ]:
+        if path.is_file() and path.suffix in {".py", ".js", ".cjs", ".css", ".ipynb"}:
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    digest.update("\n".join([world, *_surroundings()]).encode())
+    digest.update("\n".join([world, *_surroundings(), *versions(root)]).encode())
     if parameters:
         digest.update(json.dumps(dict(parameters), sort_keys=True).encode())
     return digest.hexdigest()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,27 +10,8 @@ import pytest
 
 from tests.servers import our_server
 
-ROOT = Path(__file__).parents[2]
-CACHE = ROOT / ".cache" / "ioredis"
-VERSION = "5.4.2"
-
-pytestmark = [pytest.mark.node, pytest.mark.timeout(180)]
-
-
-@pytest.fixture(scope="module")
-def ioredis() -> Path:
-    """The folder of npm's ioredis, fetched once; without node this is skipped, but not in CI."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        if os.environ.get("CI"):
-            pytest.fail("node and npm are needed for the ioredis test")
-        pytest.skip("no node or npm here")
-    folder = CACHE / "node_modules" / "ioredis"
-    manifest = folder / "package.json"
-    if not manifest.exists() or json.loads(manifest.read_text())["version"] != VERSION:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        words = ["npm", "install", "--no-audit", "--no-fund", f"ioredis@{VERSION}"]
-        subprocess.run(words, cwd=CACHE, check=True, capture_output=True)
-    return folder
+# Whoever fetches ioredis does it for all.
+pytestmark = [pytest.mark.node, pytest.mark.timeout(180), pytest.mark.xdist_group("ioredis")]
 
 
 def test_a_program_with_ioredis_runs(ioredis: Path) -> None:
