@@ -9,7 +9,11 @@ makes the website) holds the whole run.
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +40,7 @@ class View(ABC):
         self._display_id: str | None = None
         self._displayed_revision = -1
         self._shell: Any = None  # the IPython whose cells are followed
+        self._home: tuple[int, asyncio.AbstractEventLoop] | None = None
         recorder.listen(self._send)
 
     @property
@@ -56,8 +61,12 @@ class View(ABC):
 
             from redislab.views.widget import ReplayWidget
 
+            with suppress(RuntimeError):  # no loop runs outside notebooks
+                self._home = threading.get_ident(), asyncio.get_running_loop()
             self._replay = ReplayWidget(
-                lambda: self.recording, receive=self.receive, greet=self.greeting
+                lambda: self.recording,
+                receive=lambda message: self.hand_over(lambda: self.receive(message)),
+                greet=self.greeting,
             )
             self._widget = ipywidgets.VBox([*self.controls(), self._replay])
         return self._widget
@@ -65,6 +74,21 @@ class View(ABC):
     @abstractmethod
     def controls(self) -> list[Any]:
         """The ipywidgets above the drawing."""
+
+    def hand_over(self, call: Callable[[], object]) -> None:
+        """Do what a reader's message asks for, in the thread in which it came."""
+        call()
+
+    def hand_home(self, call: Callable[[], object]) -> None:
+        """Do it in the thread of the cells, between two of them.
+
+        JupyterLab hands the messages of widgets to a thread of their own (a subshell), so that they
+        are heard while a cell runs. A simulation has no use for two threads.
+        """
+        if self._home is None or self._home[0] == threading.get_ident():
+            call()
+        else:
+            self._home[1].call_soon_threadsafe(call)
 
     def receive(self, message: dict[str, Any]) -> None:
         """Take a message of the drawing.

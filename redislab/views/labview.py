@@ -326,8 +326,15 @@ class LabView(View):
         made = ipywidgets.Button(
             description=label, tooltip=tooltip, layout=ipywidgets.Layout(width="auto")
         )
-        made.on_click(lambda _: self._press(label, action))
+        made.on_click(lambda _: self.hand_over(lambda: self._press(label, action)))
         return made
+
+    def hand_over(self, call: Callable[[], object]) -> None:
+        """Do what a reader asks for; a simulation is for the thread of the cells alone."""
+        if self._steps_time:
+            self.hand_home(call)
+        else:
+            call()
 
     def _press(self, label: str, action: Callable[[], object]) -> bool:
         """Do what a button says; what goes wrong is the lesson, so say it and go on.

@@ -12,7 +12,7 @@ Who does not answer is shown with the last that it said of itself.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -297,8 +297,7 @@ class SentinelView(LabView):
         Raises:
             WorldError: outside `sim`, where a run cannot be had again.
         """
-        if self.lab.world != "sim":
-            raise WorldError(f"a run of the world {self.lab.world!r} cannot be had again")
+        self._check_sim()
         before = self.lab.scenario()
         self._play_out(before, before.seconds if time is None else time)
         self.tell(f"Forked at {self.lab.now:.2f} s. What you see is view.lab; lab is as it was.")
@@ -312,12 +311,22 @@ class SentinelView(LabView):
 
         Raises:
             ValueError: it is no scenario; the message says in a line what is wrong.
+            WorldError: outside `sim`, where it would take as long as it took.
         """
+        self._check_sim()
         if not isinstance(scenario, Scenario):
             scenario = Scenario.from_json(scenario)
         self._play_out(scenario, None)
         self.tell(f"Imported a scenario of {self.lab.now:.2f} s. What you see is view.lab.")
         return self.lab
+
+    def _check_sim(self) -> None:
+        if self._closed.is_set():
+            raise RuntimeError("this view is closed: run its cell again")
+        if self.lab.world != "sim":
+            raise WorldError(
+                f"a run of the world {self.lab.world!r} cannot be had again in no time, as in 'sim'"
+            )
 
     def _play_out(self, scenario: Scenario, until: float | None) -> None:
         with registry.apart():
@@ -331,34 +340,24 @@ class SentinelView(LabView):
         self.go_on_with(lab.watch, lab.watch.recorder)
 
     def receive(self, message: dict[str, Any]) -> None:
-        """The reader wants to fork, or what every view of a lab understands."""
-        if message.get("type") == "fork":
-            self._press("fork from here", lambda: self.fork(float(message["time"])))
+        """The reader wants to fork or to import, or what every view of a lab understands."""
+        kind = message.get("type")
+        if kind == "fork":
+            self._take_along("Fork from here", lambda: self.fork(float(message["time"])))
+        elif kind == "load":
+            self._take_along("Import scenario", lambda: self.load(str(message["text"])))
         else:
             super().receive(message)
 
-    def _import_button(self) -> list[Any]:
-        """Where a scenario's file is chosen; in real time a run would have to be waited for."""
-        import ipywidgets
-
-        if self.lab.world != "sim":
-            return []
-        upload = ipywidgets.FileUpload(
-            accept=".json,application/json", description="import scenario",
-            tooltip="a file that was exported here", layout=ipywidgets.Layout(width="auto"),
-        )  # fmt: skip
-
-        def chosen(change: dict[str, Any]) -> None:
-            if change["new"]:
-                content = bytes(change["new"][0]["content"])
-                upload.value = ()
-                self._press("import scenario", lambda: self.load(content))
-
-        upload.observe(chosen, names="value")
-        return [upload]
+    def _take_along(self, label: str, action: Callable[[], object]) -> None:
+        """Do what a button under the drawing says, and tell there what went wrong."""
+        try:
+            action()
+        except Exception as error:
+            self.tell(f"{label}: " + " ".join(f"{error}".split()))
 
     def rows(self) -> list[list[Any]]:
-        """Buttons for a node, for a link, for time, for clients and scenarios."""
+        """Buttons for a node, for a link, for time, for clients."""
         return [
             self.node_row(),
             [
@@ -377,7 +376,6 @@ class SentinelView(LabView):
                     self._find_lost,
                     "compare with the master's data",
                 ),
-                *self._import_button(),
             ],
         ]
 

@@ -1,8 +1,9 @@
 """The controls of a lab with Sentinels: time that runs while one looks, forks, scenarios."""
 
+import asyncio
 import json
 import shutil
-from datetime import UTC, datetime
+import threading
 
 import pytest
 
@@ -12,7 +13,6 @@ from redislab.views.labview import SPEEDS, TICK_SECONDS
 from redislab.views.static import page_html
 from tests.servers import WORLDS
 
-TODAY = datetime(2025, 1, 1, tzinfo=UTC)
 QUICK = {"down_after_ms": 1000, "failover_timeout_ms": 6000}
 
 
@@ -25,6 +25,13 @@ def controls(view):
 def ask(view, turn=None):
     """Ask for a step of time, as the drawing does."""
     view.receive({"type": "step", "turn": view.greeting()["turn"] if turn is None else turn})
+
+
+def told(view):
+    """Return a list that fills with what the view says under its drawing."""
+    said = []
+    view.tell = said.append
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +104,13 @@ def test_a_step_that_fails_stops_time_and_says_why():
 def test_a_fork_goes_on_from_the_sliders_time(lived):
     with SentinelLab.from_scenario(lived.watch.lab.scenario()) as lab:
         view = lab.view()
-        widgets, status = controls(view)
+        widgets, _ = controls(view)
+        said = told(view)
         before = view.recording
         kill = next(event for event in lab.events if event.kind == "kill")
         view.receive({"type": "fork", "time": kill.time + 0.5})
         fork = view.lab
-        assert status.value == ""
+        assert said == [f"Forked at {fork.now:.2f} s. What you see is view.lab; lab is as it was."]
         assert fork is not lab
         assert fork.now == pytest.approx(kill.time + 0.5, abs=0.01)
         until = view.recording.events[-1].time
@@ -155,31 +163,54 @@ def test_a_scenario_without_looks_is_watched_all_the_same():
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("text", "words"),
     [
-        (b"{", "this is no JSON"),
-        (b"\x00\xff", "not UTF-8"),
-        (b'{"version": 9}', "this is version 9"),
-        (
-            b'{"version": 1, "actions": [{"at": 1, "do": "kill", "a": "moon"}]}',
-            "kill of &#x27;moon",
-        ),
-        (b'{"version": 1, "setup": {"config": {"nonsense": "1"}}}', "nonsense"),
+        ("{", "this is no JSON"),
+        ('{"version": 9}', "this is version 9"),
+        ('{"version": 1, "actions": [{"at": 1, "do": "kill", "a": "moon"}]}', "kill of 'moon'"),
+        ('{"version": 1, "setup": {"config": {"nonsense": "1"}}}', "nonsense"),
     ],
 )
-def test_what_cannot_be_imported_is_told_in_a_line_and_changes_nothing(content, words):
+def test_what_cannot_be_imported_is_told_in_a_line_and_changes_nothing(text, words):
     with SentinelLab(**QUICK) as lab:
         view = lab.view()
-        widgets, status = controls(view)
+        said = told(view)
         before = view.recording.to_json()
-        widgets["import scenario"].value = (
-            {"name": "x.json", "type": "", "size": 1, "content": content, "last_modified": TODAY},
-        )
-        assert words in status.value
-        assert "\n" not in status.value
+        view.receive({"type": "load", "text": text})
+        assert len(said) == 1
+        assert said[0].startswith("Import scenario: ")
+        assert words in said[0]
+        assert "\n" not in said[0]
         assert view.lab is lab
         assert view.recording.to_json() == before
-        assert widgets["import scenario"].value == ()
+
+
+def test_a_simulation_is_touched_by_the_thread_of_the_cells_alone():
+    """JupyterLab hands the messages of widgets to a thread of their own while a cell runs."""
+    lab = SentinelLab(**QUICK)
+    view = lab.view()
+    where = []
+
+    async def notebook():
+        assert view.widget is not None
+        buttons, status = controls(view)
+        run = view.pass_time
+        view.pass_time = lambda seconds: (where.append(threading.get_ident()), run(seconds))
+        await asyncio.to_thread(buttons["play time"].click)
+        await asyncio.sleep(0)
+        for _ in range(3):
+            step = {"type": "step", "turn": view.greeting()["turn"]}
+            await asyncio.to_thread(view._replay._on_message, None, step, [])
+            lab.run_for(0.1)
+            await asyncio.sleep(0)
+        await asyncio.to_thread(buttons["kill -9"].click)
+        await asyncio.sleep(0)
+        assert status.value == ""
+
+    with lab:
+        asyncio.run(notebook())
+        assert where == [threading.get_ident()] * 3
+        assert lab.place.state("redis-1") == "killed"
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -187,15 +218,20 @@ def test_where_time_goes_by_itself_it_has_no_controls(world):
     with SentinelLab(world=world, replicas=1, sentinels=1, quorum=1, **QUICK) as lab:
         view = lab.view()
         widgets, status = controls(view)
-        shown = {"play time", "speed", "import scenario"} & widgets.keys()
-        assert len(shown) == (3 if world == "sim" else 0)
+        said = told(view)
+        shown = {"play time", "speed"} & widgets.keys()
+        assert len(shown) == (2 if world == "sim" else 0)
         widgets["drop"].click()
         assert status.value == ""
         view.receive({"type": "fork", "time": 1.0})
-        assert ("cannot be had again" in status.value) == (world != "sim")
+        view.receive({"type": "load", "text": '{"version": 1}'})
+        words = (
+            ("Forked at", "Imported") if world == "sim" else ("Fork from here: a run of the",) * 2
+        )
+        assert said[0].startswith(words[0])
+        assert words[1].replace("Fork from here", "Import scenario") in said[1]
         assert view.recording.meta["world"] == world
-        drop = Scenario.from_json(view.recording.meta["scenario"]).actions
-        assert "drop" in [each.do for each in drop]
+        assert "drop" in [each.do for each in lab.scenario().actions]
         view.close()
 
 

@@ -118,7 +118,7 @@ export default function create({ svg, html, format, download, copy }) {
     [one.failover ? `failover: ${one.failover}` : `quorum ${one.quorum} of ${one.others + 1}`, one.failover ? "blue" : "muted"],
   ], pick);
 
-  const serverBox = (node, place, state, pick) => box(node, place, stateOf(node, node.role), node.name === state.master ? "teal" : null, [
+  const serverBox = (node, place, state, pick) => box(node, place, stateOf(node, node.role), node.name === state.master ? stateOf(node, node.role)[1] : null, [
     [`offset ${exact(node.offset)}`],
     [`${exact(node.keys)} key${node.keys === 1 ? "" : "s"}`, "muted"],
     ...(node.follows ? [
@@ -305,11 +305,23 @@ export default function create({ svg, html, format, download, copy }) {
       const lines = meta().code.split("\n").length - 1;
       say(await copy(meta().code) ? `Copied ${lines} lines of Python.` : "This browser does not let the page copy.");
     }
+    // The field of a file looks different everywhere: it is hidden, and a button opens it.
+    const file = html("input", {
+      type: "file", accept: ".json,application/json", hidden: true, tabindex: "-1", "aria-label": "Scenario to import",
+      onchange: async () => {
+        const [chosen] = file.files;
+        if (!chosen) return;
+        say("Playing the scenario …");
+        context.send({ type: "load", text: await chosen.text() });
+        file.value = ""; // so that the same file may be chosen again
+      },
+    });
     return {
       say,
       bar: html("div", { class: "rl-tools", role: "group", "aria-label": "Scenario", hidden: !meta().scenario },
         forks ? button("Fork from here", "Go on from the slider's time with a new lab of the same past", fork) : null,
         button("Export scenario", "Seed and actions of this run, as JSON", save),
+        forks ? [button("Import scenario", "Show the run of a file that was exported", () => file.click()), file] : null,
         button("Copy as code", "A Python program that does the same", take),
         said),
     };

@@ -131,7 +131,8 @@ const kit = { svg, html, format, ticks, path, download, copy };
 // Keeps the position in a recording and moves it. `meta.pace === "steps"` means that the times are
 // too uneven to play (a conversation of microseconds): then every frame takes one second.
 class Player {
-  constructor(recording, onchange) {
+  constructor(recording, onchange, live) {
+    this.live = live;
     this.onchange = onchange;
     this.playing = false;
     this.index = -1;
@@ -151,7 +152,8 @@ class Player {
   get seconds() { return this.times[this.last] ?? 0; }
 
   firstSpeed() {
-    const wanted = this.steps ? 1 : this.seconds / SECONDS_A_REPLAY;
+    // A live recording has just begun, and nobody knows how long it will be.
+    const wanted = this.steps || this.live ? 1 : this.seconds / SECONDS_A_REPLAY;
     return SPEEDS.find((speed) => speed >= wanted) ?? SPEEDS.at(-1);
   }
 
@@ -398,7 +400,7 @@ export async function mount(element, recording, context = {}) {
     if (frame && drawing) drawing.show(frame, player.index, player);
     bar?.show();
     events?.show();
-  });
+  }, context.live);
   if (kind.player) {
     bar = playerBar(player);
     element.append(bar.bar);
