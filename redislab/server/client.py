@@ -32,6 +32,7 @@ class Client(Caller):
         postponed: held back by CLIENT PAUSE or a sleeping node, not by a blocking command.
         replica: what is known of it as a replica, once it has behaved like one.
         is_master: it stands for this node's master, whose stream is applied through it.
+        waits_itself: it has no connection, and who runs its commands waits for its slow scripts.
         write_offset: where the stream was after its last write; WAIT waits for that.
         soft_limit_since: when its output went over the soft limit, on the loop's clock.
     """
@@ -67,6 +68,7 @@ class Client(Caller):
         "tracker",
         "unix_socket",
         "user",
+        "waits_itself",
         "watched",
         "write_offset",
     )
@@ -93,6 +95,7 @@ class Client(Caller):
         self.in_exec = False
         self.replica: Replica | None = None
         self.is_master = False
+        self.waits_itself = False
         self.write_offset = 0
         self.soft_limit_since: float | None = None
         self.reset()

@@ -70,8 +70,6 @@ def check(client: Client, entry: Entry, args: list[bytes]) -> None:
         node.persistence.check_write(client, entry, args)
     if node.replication.refuses_writes:
         node.replication.check_writes(client, effective_flags(client, entry, args))
-    for gate in node.more_gates:
-        gate(client, entry, args)
     if client.resp == 2 and client.subscribed and entry.name not in _ALLOWED_IN_SUBSCRIPTION:
         message = (
             f"ERR Can't execute '{entry.name}': only (P|S)SUBSCRIBE / "
@@ -81,6 +79,8 @@ def check(client: Client, entry: Entry, args: list[bytes]) -> None:
     if node.replication.is_stale or node.replication.replicaside.loading:
         node.replication.check_stale(effective_flags(client, entry, args))
     node.persistence.check_loading(entry)
+    for gate in node.more_gates:
+        gate(client, entry, args)
     if client.is_replica and not entry.flags.isdisjoint({"write", "readonly"}):
         raise CommandError("ERR Replica can't interact with the keyspace")
 

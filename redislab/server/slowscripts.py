@@ -13,6 +13,7 @@ hundred million instructions are a second of it, and a script is ended after ten
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -80,16 +81,30 @@ def _result(outcome: _Outcome) -> bytes:
     return reply
 
 
+def _settle(outcome: asyncio.Future[bytes], done: _Outcome) -> None:
+    """Hand a result to who waits for it, unless it has given up."""
+    reply, raised = done
+    if outcome.done():
+        return
+    if raised is not None:
+        outcome.set_exception(raised)
+    else:
+        assert reply is not None, "what has raised nothing has a reply"
+        outcome.set_result(reply)
+
+
 class SlowScripts:
     """Minds the time that the scripts of one node take.
 
     Attributes:
         client: whose script was found to be slow and has not ended.
+        outcome: what comes of that script, where its client has no connection (`waits_itself`).
     """
 
     def __init__(self, node: Node) -> None:
         self.node = node
         self.client: Client | None = None
+        self.outcome: asyncio.Future[bytes] | None = None
         self._worker: Any = None  # the greenlet that scripts run in
         self._inside = False  # whether it has work to do
         self._out: list[bytes] | None = None  # where the client's replies go while it runs
@@ -124,23 +139,26 @@ class SlowScripts:
         node = self.node
         self._start()
         session = client.session
-        if greenlet is None or session is None or self._inside:
+        if greenlet is None or self._inside or (session is None and not client.waits_itself):
             return work()
         if not node.config.busy_reply_threshold:
             return work()
         self._began = self._last
         self._request, self._entry = request, client.executing
-        outer = session.out
+        outer = None if session is None else session.out
         self._inside = True
         done = self._hand_over(work)
         if done is not None:
             self._inside = False
             return _result(done)
         self._leave_slice()
-        # The session goes on with what came before this command.
-        if self._out is outer:
-            self._out = None
-        session.out = outer
+        if session is None:
+            self.outcome = node.loop.create_future()
+        else:
+            # The session goes on with what came before this command.
+            if self._out is outer:
+                self._out = None
+            session.out = outer
         self._told = node.clock()
         client.rewrite_nothing()  # what it writes is sent on by itself, once it has ended
         return Block((), 0, lambda _c, _key: None, b"")
@@ -243,6 +261,11 @@ class SlowScripts:
         if done is None:
             self._leave_slice()
             return
+        if self.outcome is not None:
+            outcome, self.outcome = self.outcome, None
+            _settle(outcome, done)
+            self._end(client, b"")
+            return
         if session is not None:
             session.out = None
         try:
@@ -313,6 +336,8 @@ class SlowScripts:
                 pass
             self.client = None
             self._inside = False
+            if self.outcome is not None:
+                self.outcome.cancel()
         worker, self._worker = self._worker, None
         if worker is not None and not self._inside:
             with suppress(greenlet.error):  # where it belongs to another thread

@@ -25,8 +25,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(TIMEOUT_S
 # By unit, the tests that cannot pass without a child process.
 UNITS: dict[str, tuple[str, ...]] = {
     "integration/rdb": ("Test child sending info", "failed bgsave prevents writes"),
-    # A script that is replayed keeps the node from saying LOADING until it is done.
-    "integration/aof": ("EVAL timeout with slow verbatim Lua script from AOF",),
+    "integration/aof": (),
     "unit/shutdown": ("Temp rdb will be deleted if we use bg_unlink when shutdown",),
     "unit/aofrw": (),
     "integration/shutdown": (),

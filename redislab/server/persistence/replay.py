@@ -10,14 +10,17 @@ file that others follow, which Redis cuts before it refuses to start, is left as
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from redislab.engine.errors import CommandError
+from redislab.engine.table import Block
 from redislab.server.client import Client
 from redislab.server.dispatch import find
+from redislab.server.exits import ExitError
 from redislab.server.panic import panic
 from redislab.server.persistence.disk import error_text
 from redislab.server.persistence.records import (
@@ -86,6 +89,7 @@ class Replay:
         client = self.client = Client(self.node, _AOF_CLIENT_ID, None)
         client.deny_blocking = client.authenticated = True
         client.is_master = True  # it is obeyed like one, by a replica too
+        client.waits_itself = True
         # Up to where the file is good: behind the last whole command, before an open transaction.
         self._good = 0
 
@@ -172,18 +176,19 @@ class Replay:
                 loading.position += len(piece)
                 await loading.tick()
                 continue
-            self._run(words)
+            await self._run(words)
             if client.multi is None:
                 self._good = records.offset
             count += 1
             if count % _TICK_COMMANDS == 0 or delay_us:
                 await loading.tick(delay_us)
 
-    def _run(self, words: list[bytes]) -> None:
+    async def _run(self, words: list[bytes]) -> None:
         """Run one command; its errors are logged.
 
         Raises:
-            ExitError: they are not to be lived with (`propagation-error-behavior panic`).
+            ExitError: they are not to be lived with (`propagation-error-behavior panic`), or the
+                node was told to end while a slow script ran.
         """
         client = self.client
         try:
@@ -195,6 +200,9 @@ class Replay:
             return
         try:
             reply = entry.handler(client, words)
+            outcome = self.node.scripts.slow.outcome
+            if isinstance(reply, Block) and outcome is not None:
+                reply = await self._wait_for(outcome)
         except CommandError as failed:
             self.node.count_error(failed.message)
             self.node.log.warning(_CRITICAL.format(failed.message, entry.name))
@@ -203,6 +211,15 @@ class Replay:
                 raise panic(self.node, _PANIC.format(entry.name)) from None
             return
         assert isinstance(reply, bytes), f"{entry.name} must not wait while it is replayed"
+
+    async def _wait_for(self, outcome: asyncio.Future[bytes]) -> bytes:
+        """The reply of a script that is slow: the loop runs between two pieces of it."""
+        try:
+            return await outcome
+        except asyncio.CancelledError:
+            if self.node.stopping:
+                raise ExitError(0) from None
+            raise
 
     def _ends_early(self) -> Outcome:
         """The file ends where nothing ends: cut it, or give up, as the configuration says."""
