@@ -13,7 +13,7 @@ host. On a page the recording replays every partition that was tried, and takes 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -170,12 +170,15 @@ class PartitionWatch(LabWatch):
         recorder: of what is seen.
         rounds: the partitions so far; the last one may not be cut yet.
         writers: the two clients.
+        changed: is called when something about a round has changed.
     """
 
     lab: SentinelLab
+    changed: Callable[[], None]
 
     def __init__(self, lab: SentinelLab) -> None:
         super().__init__(lab)
+        self.changed = lambda: None
         self.writers = {
             name: lab.writer(rate=WRITE_RATE, at=name) for name in ("client-1", "client-2")
         }
@@ -324,14 +327,14 @@ class PartitionWatch(LabWatch):
             kind, (word, tone) = "Sentinel", sentinel_word(snapshot.sentinel(name))
         else:
             kind, (word, tone) = "replica", server_word(name, snapshot)
-        side = self.rounds[-1].sides[name]
-        return {"name": name, "side": side, "kind": kind, "word": word, "tone": tone}
+        return {"name": name, "kind": kind, "word": word, "tone": tone}
 
     def _show(self) -> None:
         """Tell of the rounds as they are now, and of the moment."""
         rounds: list[Json] = [asdict(each) for each in self.rounds]
         self.recorder.set_meta(rounds=rounds)
         self.sample()
+        self.changed()
 
     def _begin_round(self, sides: dict[str, str]) -> None:
         self.rounds.append(Round(sides))
@@ -459,6 +462,7 @@ class PartitionView(LabView):
     def __init__(self, lab: SentinelLab) -> None:
         watch = PartitionWatch(lab)
         super().__init__(watch, watch.recorder)
+        watch.changed = self._pass_on
 
     def rows(self) -> list[list[Any]]:
         """A toggle for each host; cut and heal."""
@@ -476,6 +480,11 @@ class PartitionView(LabView):
             self.watch.answer(**message["answers"])
         except ValueError as refusal:
             self.tell(str(refusal))
+
+    def _pass_on(self) -> None:
+        """Tell a live drawing of the rounds; frames it is told of as they come."""
+        if self._replay is not None:
+            self._replay.grow([], meta=self.recorder.meta)
 
     def _toggle(self, host: str) -> Any:
         import ipywidgets

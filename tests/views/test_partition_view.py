@@ -198,7 +198,7 @@ def test_a_page_tells_nothing_before_the_reader_has_answered(show, recording):
         def text(driver=driver):
             return driver.find_element("css selector", ".rl-stage").text
 
-        assert "master" in text()
+        assert "Side A\nredis-1\nmaster\nsentinel-1\nSentinel\nclient-1\nclient" in text()
         assert "what happened" not in text()
         driver.execute_script(
             "const s = document.querySelector('.rl-slider'); s.value = s.max;"
@@ -215,5 +215,9 @@ def test_a_page_tells_nothing_before_the_reader_has_answered(show, recording):
         marks = driver.find_elements("css selector", ".rl-tells b.rl-right")
         assert len(marks) == 3  # all but the last: both sides take writes
         assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+        sides = driver.find_elements("css selector", ".rl-sides section")
+        assert "redis-1\nmaster" in sides[0].text
         driver.find_elements("css selector", ".rl-tabs button")[1].click()
         assert "what happened" not in text()
+        told = driver.find_elements("css selector", ".rl-sides section")[0].text
+        assert [line for line in told.split("\n") if "-" in line] == HALVES

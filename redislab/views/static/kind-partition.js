@@ -4,7 +4,7 @@
 //
 // meta: {questions: [[key, words]], choices, voters, quorum, min_replicas, rounds: [{sides: {host: side},
 // master, foretold: {key: choice}, answers, outcome, said: {side: words}, lost: [words], total}]}; answers, outcome and
-// lost are null before they are there. state: {round, cut, master, hosts: [{name, side, kind, word, tone}]};
+// lost are null before they are there. state: {round, cut, master, hosts: [{name, kind, word, tone}]};
 // `round` counts from 1.
 
 export default function create({ html }) {
@@ -56,7 +56,7 @@ export default function create({ html }) {
         sides.classList.toggle("rl-cut", told && state.cut);
         sides.replaceChildren(...SIDES.map((side) => html("section", { "aria-label": `Side ${side}` },
           html("h4", {}, `Side ${side}`),
-          html("ul", {}, state.hosts.filter((host) => host.side === side).map((host) => hostLine(host, told))))));
+          html("ul", {}, state.hosts.filter(({ name }) => meta.rounds[shown - 1].sides[name] === side).map((host) => hostLine(host, told))))));
       }
 
       // ---- the questions ----
