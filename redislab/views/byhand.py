@@ -129,7 +129,7 @@ class HandWatch(LabWatch):
             (number, run.heir, round(run.downtime, 1), run.failed, len(run.lost))
             for number, run in enumerate(self.runs, 1)
         )
-        head = ("run", "promoted", "downtime (s)", "writes failed", "acknowledged and lost")
+        head = ("run", "promoted", "downtime (s)", "failed", "lost")
         return Table(head, rows, caption="Your runs")
 
     # -- what goes wrong -----------------------------------------------------------------------
