@@ -162,6 +162,9 @@ class Recorder:
         self._frames.append(frame)
         if len(self._frames) > self._frames_max:
             self._frames = [*self._frames[:-1:2], self._frames[-1]]
+            opens = self._meta.get("open")  # the place of a frame, where a page opens
+            if isinstance(opens, int):
+                self._meta["open"] = opens // 2
         self.revision += 1
         for listener in self._listeners:
             listener(frame)

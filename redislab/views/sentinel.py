@@ -125,9 +125,22 @@ def stretches(
         lost: of those that are gone, when that was found out, and in which way, by their keys.
     """
     found: list[Stretch] = []
+    grow(found, writer, writes, lost)
+    return found
+
+
+def grow(
+    found: list[Stretch],
+    writer: str,
+    writes: Iterable[Write],
+    lost: Mapping[str, tuple[float, str]],
+) -> int:
+    """Add to stretches what became of the writes that follow; how many of them have ended."""
+    count = 0
     for write in writes:
         if write.ended is None:
             continue
+        count += 1
         one = Stretch(
             writer,
             round(write.sent, TIME_DIGITS),
@@ -143,7 +156,7 @@ def stretches(
             found[-1] = replace(found[-1], until=one.until, count=found[-1].count + 1)
         else:
             found.append(one)
-    return found
+    return count
 
 
 class SentinelWatch(LabWatch):
@@ -165,6 +178,7 @@ class SentinelWatch(LabWatch):
         self._nodes: dict[str, NodeState] = {}
         self._sentinels: dict[str, SentinelState] = {}
         self._lost: dict[str, tuple[float, str]] = {}
+        self._strips: dict[str, tuple[list[Stretch], int]] = {}  # and of how many writes they are
         self.recorder = Recorder(
             "sentinel",
             "A master, its replicas, and the Sentinels that watch them",
@@ -184,7 +198,7 @@ class SentinelWatch(LabWatch):
             self._sentinels = {each.name: each for each in sentinels}
             seen: list[Stretch] = []
             for writer in self._writers:
-                seen += stretches(writer.name, list(writer.writes), self._lost)
+                seen += self._stretches_of(writer)
             meta: dict[str, Json] = {"writes": [asdict(each) for each in seen], **self._told()}
             before = self.recorder.meta
             changed = {name: each for name, each in meta.items() if each != before.get(name)}
@@ -199,6 +213,16 @@ class SentinelWatch(LabWatch):
                 "writes": _counts(seen),
             }
             self.add(self.recorder, Frame(snapshot.time, state))
+
+    def _stretches_of(self, writer: Writer) -> list[Stretch]:
+        """What became of a client's writes: those that are new since the last frame are added.
+
+        A client sends a write when the last one has ended, so only the last one may be waiting.
+        """
+        known, count = self._strips.get(writer.name, ([], 0))
+        count += grow(known, writer.name, writer.writes[count:], self._lost)
+        self._strips[writer.name] = known, count
+        return known
 
     def run_for(self, seconds: float) -> None:
         """Let time pass, recording as it does."""
@@ -233,6 +257,7 @@ class SentinelWatch(LabWatch):
             known = {key: self._lost.pop(key) for key in own}
             for each in lost:
                 self._lost[each.key] = (known.get(each.key, (now, ""))[0], each.reason)
+            self._strips.pop(writer.name, None)
         return lost
 
     def replay(self, scenario: Scenario, until: float | None = None) -> None:

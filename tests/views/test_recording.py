@@ -34,10 +34,13 @@ def test_what_is_no_recording_is_refused(text):
 def test_a_full_recorder_keeps_its_ends_and_halves_its_detail():
     clock = iter(range(100))
     recorder = Recorder("server", "t", now=lambda: next(clock), sample=dict, frames_max=10)
-    for _ in range(11):
+    for _ in range(10):
         recorder.sample()
+    recorder.set_meta(open=6)
+    recorder.sample()
     times = [frame.time for frame in recorder.recording.frames]
     assert times == [0, 2, 4, 6, 8, 10]
+    assert times[recorder.meta["open"]] == 6
 
 
 def test_time_does_not_run_backwards():
