@@ -6,9 +6,11 @@ program it stands in for.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 from redislab import __version__
 
@@ -19,7 +21,6 @@ COMMANDS = {
     "chaos": ("redislab.chaos.command", "harm a lab at random, and check it at every step"),
     "benchmark": ("redislab.benchmark", "measure a server, as redis-benchmark"),
 }
-
 _EXAMPLES = """
 Try it:
   redislab server --port 6380          start a node, then in another terminal:
@@ -54,8 +55,26 @@ def main(argv: list[str] | None = None) -> int:
     if chosen is None:
         print(f"redislab: there is no command '{name}'.\n\n{_usage()}", end="", file=sys.stderr)
         return 2
-    run: Callable[[list[str]], int] = import_module(chosen[0]).main
+    run: Callable[[list[str]], int] = _load(chosen[0]).main
     return run(words[1:])
+
+
+def _load(name: str) -> Any:
+    """Import what runs a command, and nothing that would only keep it from being up soon.
+
+    Nothing that is loaded is garbage, so nobody needs to look for any meanwhile. And numpy, which
+    fakeredis loads for a type that is not used here, is left alone where it is not loaded yet.
+    """
+    is_without_numpy = "numpy" not in sys.modules
+    gc.disable()
+    if is_without_numpy:
+        sys.modules["numpy"] = None  # type: ignore[assignment] # how Python says: not to be had
+    try:
+        return import_module(name)
+    finally:
+        gc.enable()
+        if is_without_numpy:
+            del sys.modules["numpy"]
 
 
 def _usage() -> str:

@@ -1,8 +1,10 @@
-"""Connections leave no cycles behind: a server without Python's collector relies on it."""
+"""Python's collector in a server: it is off, for connections leave no cycles behind."""
 
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 
 import pytest
 
@@ -60,3 +62,15 @@ def test_it_collects_once_a_second():
         gc.unfreeze()
         if was_enabled:
             gc.enable()
+
+
+def test_a_program_is_loaded_without_numpy_which_is_to_be_had_afterwards():
+    pytest.importorskip("numpy")
+    code = (
+        "import gc, sys\n"
+        "from redislab import cli\n"
+        "assert cli.main(['server', '--version']) == 0\n"
+        "assert 'fakeredis' in sys.modules and 'numpy' not in sys.modules and gc.isenabled()\n"
+        "import numpy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
