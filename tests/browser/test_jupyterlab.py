@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 LESSON_1 = "01-measure/first-server.ipynb"
 LESSON_2 = "01-measure/benchmark.ipynb"
 LESSON_3 = "02-replication/read-write-split.ipynb"
+CONTROLS = "controls.ipynb"
 MARK = "REDISLAB_TEST_MARK"
 QUIET = {"fetchNews": "false", "checkForUpdates": False}  # no question that covers the page
 
@@ -146,15 +147,16 @@ class Workbench:
         )
         assert self.wait("return window.done", seconds=seconds) == "yes"
 
-    def open(self, path):
-        """Save what is open, open a notebook and wait for its kernel."""
+    def open(self, path, least=10):
+        """Save what is open, open a notebook of so many cells and wait for its kernel."""
         if self.run("return book?.context?.model.dirty"):
             self.command("docmanager:save")
         self.browser.get(f"{self.lab.origin}/lab/tree/{path}?token={self.lab.token}")
         self.wait(
-            "return cells.length > 10 && book.context.path === arguments[0]"
+            "return cells.length > arguments[1] && book.context.path === arguments[0]"
             " && book.sessionContext.session?.kernel?.status === 'idle'",
             path,
+            least,
         )
 
     def choose(self, text):
@@ -254,6 +256,15 @@ def jupyterlab(tmp_path_factory):
     set_parameters(folder / "notebooks" / LESSON_3, 'world = "live"', 'world = "sim"')
     set_parameters(folder / "notebooks" / LESSON_2, "requests = 100_000", "requests = 1_000")
     set_parameters(folder / "notebooks" / LESSON_2, "seconds = 1.5", "seconds = 0.5")
+    cells = [
+        "import redislab\nlab = redislab.SentinelLab(seed=7, down_after_ms=1000)",
+        "view = lab.view()\nview",
+        "for _ in range(20):\n    lab.run_for(0.05)",
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+    book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    nbformat.write(book, folder / "notebooks" / CONTROLS)
     lab = JupyterLab(folder)
     try:
         lab.wait_until_it_listens()
@@ -479,6 +490,66 @@ def test_the_replicas_of_lesson_3_do_what_buttons_say_and_the_meter_what_its_sli
     workbench.says(meter, drawing, "is 100 ms late; each key is written 10 times a second")
     share = float(workbench.python("meter.runs[-1].reads.share"))
     assert 0.5 < share < 0.75
+
+
+def test_time_runs_while_a_reader_looks_and_goes_back_to_where_it_is_forked(workbench, jupyterlab):
+    workbench.open(CONTROLS, least=2)
+    view = workbench.choose("view = lab.view()")
+    workbench.command("notebook:run-all-above")
+    workbench.command("notebook:run-cell")
+    drawing = ".rl-stage > svg"
+    workbench.says(view, drawing, "The Sentinels name redis-1")
+    workbench.button(view, "start a client").click()
+
+    # Time runs, also while cells run that let time pass themselves.
+    workbench.button(view, "play time").click()
+    workbench.button(view, "pause time")
+    cell = workbench.choose("lab.run_for(0.05)")
+    for _ in range(3):
+        workbench.command("notebook:run-cell")
+    assert [one for one in workbench.outputs() if one[1] == "error" and one[0] == cell] == []
+    workbench.choose("view = lab.view()")
+    workbench.button(view, "kill -9").click()
+    workbench.says(view, drawing, "redis-1: killed")
+    workbench.says(view, drawing, "epoch 1", seconds=60)
+    workbench.button(view, "pause time").click()
+    workbench.button(view, "play time")
+    stands = workbench.python("lab.now")
+    assert float(stands) > 6
+    assert workbench.python("view._status.value") == "''"
+
+    # Back to three seconds, by keyboard to the beginning of the recording, and on from there.
+    workbench.within(view, ".rl-slider").send_keys("\ue011")
+    workbench.says(view, ".rl-clock", "2.31 s /")
+    workbench.button(view, "Fork from here").send_keys("\ue007")
+    workbench.says(view, ".rl-said", "Forked at 2.31 s")
+    workbench.says(view, drawing, "redis-1: master")
+    workbench.button(view, "run 10 s").click()
+    workbench.says(view, ".rl-clock", "/ 12.3")
+    assert workbench.python("lab.now, view.lab.master.name") == f"({stands}, 'redis-1')"
+
+    # Out as a file, and in again.
+    folder = jupyterlab.folder / "downloads"
+    workbench.browser.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)}
+    )
+    workbench.button(view, "Export scenario").click()
+    path = folder / "scenario.json"
+    ends = time.monotonic() + 20
+    while not path.exists() and time.monotonic() < ends:
+        time.sleep(0.05)
+    exported = json.loads(path.read_text())
+    assert (exported["seed"], exported["setup"]["down_after_ms"]) == (7, 1000)
+    workbench.button(view, "run 1 s").click()
+    field = workbench.run(
+        "return cells[arguments[0]].node.querySelector('.rl-tools input[type=file]')", view
+    )
+    field.send_keys(str(path))
+    workbench.says(view, ".rl-said", "Imported a scenario of 12.3")
+    (folder / "bad.json").write_text('{"version": 2}')
+    field.send_keys(str(folder / "bad.json"))
+    workbench.says(view, ".rl-said", "Import scenario: this is version 2")
+    workbench.says(view, ".rl-clock", "/ 12.3")
 
 
 def test_nothing_is_left_when_jupyterlab_has_ended(jupyterlab):
