@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redislab.chaos.sights import Sight
 from redislab.labs.sentinelstate import log_event
@@ -123,13 +123,16 @@ class Checks:
         """Sentinels as they are now."""
         for sight in seen:
             before = self._seen.get(sight.name)
-            if sight == before:
+            now = sight
+            if before is not None and sight.leader_epoch < 0:
+                now = replace(sight, leader=before.leader, leader_epoch=before.leader_epoch)
+            if now == before:
                 continue
-            self._seen[sight.name] = sight
+            self._seen[now.name] = now
             if before is not None:
-                self._compare(time, before, sight)
-            if sight.config_epoch and sight.master:
-                self._hold_master(time, sight)
+                self._compare(time, before, now)
+            if now.config_epoch and now.master:
+                self._hold_master(time, now)
 
     def _hold_master(self, time: float, sight: Sight) -> None:
         """An epoch has one master."""

@@ -17,6 +17,7 @@ from statistics import median
 from typing import TextIO
 
 from redislab.chaos.checks import Failure
+from redislab.chaos.compare import Comparison, summary
 from redislab.chaos.draw import draw
 from redislab.chaos.run import Report, Run, settle_seconds
 from redislab.chaos.schedule import Schedule
@@ -43,6 +44,7 @@ Try it:
   redislab chaos --schedule short.json           a schedule as JSON, which may be edited
   redislab chaos --seeds 417 --code              the schedule as a Python program
   redislab chaos --world redis --minutes 0.5     the same schedule on real programs, in real time
+  redislab chaos --against redis --seeds 1..6    both, and what came of it held against each other
 
 In `sim` a seed has the same history every time. What only the simulation can do (power failures,
 clocks) is left out in the other worlds. The exit code is 1 if a schedule has failed.
@@ -96,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--world", choices=WORLDS, default="sim", help="where (sim)")
     parser.add_argument(
+        "--against", choices=WORLDS, help="run each there as well, and compare what came of it"
+    )
+    parser.add_argument(
         "--jobs", type=int, default=1, help="how many at the same time, in sim (1); 0 is all cores"
     )
     parser.add_argument(
@@ -119,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
 def _schedules(options: argparse.Namespace) -> list[Schedule]:
     if options.minutes <= 0:
         raise ValueError("--minutes is above 0")
+    if options.against == options.world:
+        raise ValueError(f"--against is another world than {options.world}")
     if options.jobs < 0:
         raise ValueError("--jobs is 0, for all cores, or above")
     if options.schedule is not None:
@@ -215,16 +222,43 @@ class _Show:
         self.options = options
         self.out = out
         self.reports: list[Report] = []
+        self.comparisons: list[Comparison] = []
 
     def run(self, schedules: Sequence[Schedule]) -> int:
         """Do it; returns the exit code."""
         began = time.perf_counter()
+        if self.options.against is not None:
+            self._compare(schedules)
+            return 0 if all(report.is_good for report in self.reports) else 1
         for report in self._reports(schedules):
             self.reports.append(report)
-            self._tell(report, len(schedules))
+            self._tell(report, len(schedules), len(self.reports))
         if len(self.reports) > 1:
             self._sum_up(time.perf_counter() - began)
         return 0 if all(report.is_good for report in self.reports) else 1
+
+    def _compare(self, schedules: Sequence[Schedule]) -> None:
+        """Run each in both worlds, without what one of them cannot do."""
+        options = self.options
+        worlds = options.world, options.against
+        for place, schedule in enumerate(schedules, 1):
+            same = schedule.for_world(worlds[0]).for_world(worlds[1])
+            pair = []
+            for world in worlds:
+                journal = None if options.journal is None else options.journal / world
+                if journal is not None:
+                    journal.mkdir(exist_ok=True)
+                report = carry_out(same, world, journal)
+                pair.append(report)
+                self.reports.append(report)
+                self._tell(report, len(schedules), place)
+            self.comparisons.append(Comparison(*pair))
+            for line in self.comparisons[-1].lines():
+                self._print(line)
+            left = len(schedule.actions) - len(same.actions)
+            if left:
+                self._print(f"    {left} actions left out that not both worlds can do")
+        self._print(f"\n{summary(self.comparisons)}")
 
     def _reports(self, schedules: Sequence[Schedule]) -> Iterator[Report]:
         options = self.options
@@ -241,9 +275,11 @@ class _Show:
             for done in as_completed(running):
                 yield done.result()
 
-    def _tell(self, report: Report, count: int) -> None:
-        place = f"[{len(self.reports)}/{count}] " if count > 1 else ""
-        self._print(f"{place}{report.line()}")
+    def _tell(self, report: Report, count: int, place: int) -> None:
+        begin = f"[{place}/{count}] " if count > 1 else ""
+        if self.options.against is not None:
+            begin += f"{report.world}, "
+        self._print(f"{begin}{report.line()}")
         if count == 1 or self.options.lost:
             for each in report.lost:
                 self._print(f"  lost {each}")
@@ -261,6 +297,8 @@ class _Show:
         """The command that does it again."""
         options, seed = self.options, report.schedule.seed
         world = "" if options.world == "sim" else f" --world {options.world}"
+        if options.against is not None:
+            world += f" --against {options.against}"
         what = f"--seeds {seed} --minutes {options.minutes:g}"
         if options.schedule is not None:
             what = f"--schedule {options.schedule}"
@@ -277,7 +315,7 @@ class _Show:
         acknowledged = sum(each.acknowledged for each in reports)
         self._print(
             f"\n{len(reports)} schedules, {len(bad)} failed;"
-            f" {sum(len(each.schedule.actions) for each in reports)} faults,"
+            f" {sum(each.schedule.faults for each in reports)} faults,"
             f" {sum(each.failovers for each in reports)} failovers\n"
             f"{acknowledged} writes acknowledged, lost: {named or 'none'}"
         )

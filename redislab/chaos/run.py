@@ -122,7 +122,7 @@ class Report:
         settled = "never" if self.settled_s is None else f"after {self.settled_s:.1f} s"
         return (
             f"seed {self.schedule.seed}: {'ok' if self.is_good else 'FAILED'},"
-            f" {len(self.schedule.actions)} faults, {self.failovers} failovers,"
+            f" {self.schedule.faults} faults, {self.failovers} failovers,"
             f" {self.acknowledged} of {self.writes} writes acknowledged,"
             f" lost {', '.join(lost) or 'none'}; all well {settled}"
             f" ({self.wall_s:.1f} s wall)"

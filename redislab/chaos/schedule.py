@@ -25,6 +25,8 @@ from redislab.labs.actions import (
     read_json,
 )
 
+_HARM = frozenset(FAULTS) - {"restart", "resume", "heal"}
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -79,6 +81,14 @@ class Schedule:
     seconds: float
     setup: Setup = field(default_factory=Setup)
     actions: tuple[Action, ...] = ()
+
+    @property
+    def faults(self) -> int:
+        """How many of its actions do harm; the others undo it."""
+        return sum(
+            each.do in _HARM and not (each.do == "drift" and each.rate == 1.0)
+            for each in self.actions
+        )
 
     def keep(self, places: Collection[int]) -> Schedule:
         """The same with only some of its actions, by their places."""

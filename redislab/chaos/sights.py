@@ -77,7 +77,9 @@ def _asked(lab: SentinelLab) -> list[Sight]:
             each.name,
             -1,
             each.config_epoch,
-            each.leader_epoch,
+            # It is asked for the vote about the master that it named a moment ago: of one that it
+            # has left meanwhile it knows nothing, and says 0.
+            each.leader_epoch or -1,
             each.leader,
             # The leader of a failover shows the old address with the new epoch until its end.
             "" if each.failover else addresses.get(each.master, each.master),
