@@ -29,6 +29,7 @@ from redislab.worlds.base import OBSERVER
 from redislab.worlds.tasks import end_task
 
 TIMEOUT_SECONDS = 0.5  # how long the client waits for an answer or a connection
+SETTLE_SECONDS = 30.0  # how long the servers may take to be in step
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,23 @@ class FixedWriter:
             write.acknowledged = True
             write.node = address
         write.ended = self._lab.now
+
+
+def settle(lab: ReplicationLab, master: Named) -> None:
+    """Write a key to the master, and wait until every other server has it.
+
+    A link that has just come up carries nothing yet: a master starts to send a replica what is
+    written when that one first confirms what it has, which it does once a second.
+
+    Raises:
+        TimeoutError: some server did not get it in time.
+    """
+    with lab.client(master, at=OBSERVER) as client:
+        client.set("settled", f"{lab.now:.3f}")
+    lab.wait_until(
+        lambda now: now.in_sync and all(each.master == str(master) for each in now.followers),
+        timeout=SETTLE_SECONDS,
+    )
 
 
 def what_failed(failure: BaseException) -> str:

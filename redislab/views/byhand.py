@@ -21,12 +21,14 @@ from typing import Any
 
 from redislab.labs.base import Named
 from redislab.labs.byhand import (
+    SETTLE_SECONDS,
     FixedWriter,
     Run,
     Step,
     failures_of,
     longest_silence,
     run_of,
+    settle,
     silent_since,
 )
 from redislab.labs.replication import ReplicationLab, ReplicationSnapshot
@@ -41,7 +43,6 @@ from redislab.worlds.base import Event
 FRAMES_MAX = 240
 QUIET_SECONDS = 0.7  # of an incident, before anything goes wrong
 BEHIND_SECONDS = (0.5, 3.0)  # how long a replica is cut off before the master dies
-SETTLE_SECONDS = 30.0  # how long the servers may take to be in step before an incident
 THINK_SECONDS_MAX = 120.0  # in `sim`, what a reader is charged at most for one step
 
 # What the lab's own events tell already.
@@ -181,10 +182,7 @@ class HandWatch(LabWatch):
         for name in self.lab.nodes:
             if name != master and self._follows(name) != master:
                 self.lab.follow(name, master)
-        self.lab.wait_until(
-            lambda now: now.in_sync and all(one.master == master for one in now.followers),
-            timeout=SETTLE_SECONDS,
-        )
+        settle(self.lab, master)
         return master
 
     def _start(self, node: Named) -> None:

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from redislab import ReplicationLab
-from redislab.labs.byhand import FixedWriter, longest_silence, run_of, silent_since
+from redislab.labs.byhand import FixedWriter, longest_silence, run_of, settle, silent_since
 from redislab.labs.writer import Write
 from redislab.views import HandView, HandWatch
 from redislab.views.fallback import fallback_html
@@ -55,6 +55,7 @@ def played():
 def test_a_client_with_one_address_writes_again_when_it_is_given_another_one(world):
     with ReplicationLab(world, replicas=1, seed=7) as lab:
         master, copy = lab.nodes.values()
+        settle(lab, master)
         writer = FixedWriter(lab, master, rate=50)
         lab.run_for(0.3)
         began = lab.now
