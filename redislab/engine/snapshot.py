@@ -18,6 +18,9 @@ from redislab.engine import fake
 from redislab.engine.keyspace import Engine, Keyspace
 from redislab.engine.values import HashValue, ListValue, SetValue, SortedSetValue
 
+# A snapshot of so many keys is worth keeping from the collector.
+_ASIDE_KEYS = 10_000
+
 
 class SavedKey(NamedTuple):
     """A key as it was.
@@ -119,7 +122,7 @@ class Snapshot:
         self.keys_total = sum(part.keys for part in self.databases)
         for part in self.databases:
             part.database.snapshots = (*(part.database.snapshots or ()), part)
-        self._aside = _Aside()
+        self._aside = _Aside(self.keys_total)
 
     @property
     def keys_done(self) -> int:
@@ -149,15 +152,18 @@ class _Aside:
     """Keeps Python's collector from what there is now, until `end`.
 
     The collector looks through new objects every now and then, and the long lists of a snapshot are
-    new: each time that would take as long as making them.
+    new: each time that would take as long as making them. Few keys are left to it: the end puts all
+    garbage among the oldest objects, uncounted, so in a process that takes many small snapshots the
+    collector would never look at those again.
     """
 
     count = 0
 
-    def __init__(self) -> None:
-        self._is_open = True
-        _Aside.count += 1
-        gc.freeze()
+    def __init__(self, keys: int) -> None:
+        self._is_open = keys >= _ASIDE_KEYS
+        if self._is_open:
+            _Aside.count += 1
+            gc.freeze()
 
     def end(self) -> None:
         """Leave everything to the collector again. May be called again."""

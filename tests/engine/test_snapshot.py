@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from random import Random
 
@@ -337,3 +338,19 @@ def test_a_file_without_data_has_libraries_and_facts():
     assert loader.reader.done
     assert (loader.facts, loader.libraries) == ({b"a": b"1"}, [b"#!lua name=x\n"])
     assert loader.loaded == 0
+
+
+def test_many_small_snapshots_leave_the_collector_its_work():
+    class Cycle:
+        def __init__(self) -> None:
+            self.own = self
+            self.company = [[] for _ in range(100)]
+
+    engine = TestCaller().engine
+    made: list[weakref.ref[Cycle]] = []
+    for _ in range(2_000):
+        snapshot = Snapshot(engine)
+        made.append(weakref.ref(Cycle()))
+        snapshot.close()
+    kept = sum(each() is not None for each in made)
+    assert kept < len(made) / 2
