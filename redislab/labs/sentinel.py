@@ -69,7 +69,7 @@ class SentinelLab(RecordedLab):
         service: what the Sentinels call the master.
 
     Raises:
-        ValueError: when there is no such world.
+        ValueError: when there is no such world, or a number of nodes that cannot be.
         ProgramMissingError: when a real program is missing; it names the package.
         TimeoutError: when the nodes did not get to know each other in time.
     """
@@ -96,6 +96,9 @@ class SentinelLab(RecordedLab):
         **options: Any,
     ) -> None:
         given = {**locals(), **options}
+        if replicas < 0 or sentinels < 1:
+            wrong = f"not {replicas} and {sentinels}"
+            raise ValueError(f"there are 0 replicas or more and 1 Sentinel or more, {wrong}")
         super().__init__(world, seed, password=password, **options)
         self._arguments = {k: v for k, v in given.items() if k not in _NOT_OF_A_SETUP}
         self.service = service
@@ -238,7 +241,12 @@ class SentinelLab(RecordedLab):
             rate: writes a second.
             at: the host that it lives on.
             options: redis-py's.
+
+        Raises:
+            ValueError: when it is to write at no rate.
         """
+        if not rate > 0:
+            raise ValueError(f"rate is a number of writes a second, above zero, not {rate}")
         place = "" if at == CLIENT else at
         self._hosts_known.add(at)
         with self.doing("write", place, rate=rate, options=options):

@@ -128,6 +128,13 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         lab.run(self._start())
 
+    def __repr__(self) -> str:
+        state = "stopped" if self._task is None else f"{self._rate:g} writes a second"
+        return (
+            f"<{type(self).__name__} {self.name}, {state}:"
+            f" {len(self.acknowledged)} of {len(self.writes)} acknowledged>"
+        )
+
     @property
     def acknowledged(self) -> list[Write]:
         """Those that were acknowledged."""

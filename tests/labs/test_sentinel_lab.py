@@ -181,6 +181,24 @@ def test_a_split_brain_loses_writes_by_name():
         assert "split brain, redis-" in str(lost[-1])
 
 
+@pytest.mark.parametrize("numbers", [{"replicas": -1}, {"sentinels": 0}, {"sentinels": -2}])
+def test_numbers_of_nodes_that_cannot_be_are_refused_at_once(numbers):
+    with pytest.raises(ValueError, match="0 replicas or more and 1 Sentinel or more"):
+        SentinelLab(**numbers)
+
+
+def test_a_writer_says_who_it_is_and_how_it_fares():
+    with SentinelLab(seed=7, **QUICK) as lab:
+        for rate in (0, -1, float("nan")):
+            with pytest.raises(ValueError, match="above zero"):
+                lab.writer(rate=rate)
+        writer = lab.writer(rate=10)
+        lab.run_for(1.05)
+        assert repr(writer) == "<Writer write-1, 10 writes a second: 11 of 11 acknowledged>"
+        writer.stop()
+        assert repr(writer) == "<Writer write-1, stopped: 11 of 11 acknowledged>"
+
+
 def test_a_master_that_asks_for_replicas_closes_the_split_brain_after_the_lag():
     config = {"min-replicas-to-write": 1, "min-replicas-max-lag": 1}
     with SentinelLab(seed=7, config=config, **QUICK) as lab:
