@@ -5,10 +5,10 @@ write again (`take_over`)? And how often is a master replaced that was alive (`f
 sweeps ask them for several values of `down-after-milliseconds`, of the quorum and of the number of
 Sentinels, each in a simulation of its own; `take_over` works in every world.
 
-Trouble comes in three kinds. The master stands still for a moment, as it does while its machine
-swaps or a slow command runs: all Sentinels see it. The link between the master and one Sentinel
-lets nothing through: that one sees it. Any message of the network may be held up on its way
-(`JITTER`): each Sentinel sees it, at moments of its own.
+Trouble comes in three kinds, which differ in who sees it. The master stands still for a moment, as
+it does while its machine swaps or a slow command runs: all Sentinels see it. The link between the
+master and one Sentinel lets nothing through for as long: that one sees it. Every such link does so
+now and then: each Sentinel sees it, at moments of its own.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from redislab.worlds.base import OBSERVER, Event
 from redislab.worlds.sim import Faults
 
 T = TypeVar("T")
-Trouble = Literal["none", "stalls", "one link", "jitter"]
+Trouble = Literal["none", "stalls", "one link", "all links"]
 
 CALM = Faults()
-# One message in fifty is held up, by four seconds at most, and so is all that follows it.
-JITTER = Faults(stall_probability=0.02, stall_seconds_max=4.0)
+# Every message takes up to 0.1 s longer, as it does where a network is full.
+JITTER = Faults(jitter_seconds=0.1)
 STALL_SECONDS = 1.5
 # A master that was replaced and comes back is a replica some ten seconds later.
 GAP_SECONDS = 12.0
 WRITES_PER_SECOND = 20.0
 _LOOK_SECONDS = 0.05
+_MASTER = "the master"
 # Housekeeping of servers that nobody loads, and a journal that nobody reads, cost time only.
 _LEAN: dict[str, Any] = {
     "config": {"hz": "1"},
@@ -159,9 +160,10 @@ def take_over(
 
     first_write = _wait(lab, served, ends)[0]
     switched = _wait(lab, lambda: told("+switch-master"), ends)[0]
-    promoted = _wait(lab, lambda: told("+promoted-slave"), ends)[-1]
+    promoted = _wait(lab, lambda: told("+promoted-slave"), ends)[0]
     writer.stop()
-    elected = [each for each in told("+elected-leader") if each.node == promoted.node][-1]
+    leads = [each for each in told("+elected-leader") if each.node == promoted.node]
+    elected = [each for each in leads if each.time <= promoted.time][-1]
     moments = [told("+sdown")[0], told("+odown")[0], elected, promoted, switched]
     times = [*(each.time for each in moments), first_write]
     return TakeOver(down_after_ms, *(round(time - gone, 3) for time in times))
@@ -211,31 +213,36 @@ def false_alarms(
     """Make trouble for a while, kill nobody, and count what the Sentinels made of it.
 
     Args:
-        trouble: of which kind. With "jitter" it is the network's, all the time; with "none" there
-            is none, for as long.
+        trouble: of which kind; with "none" there is none, for as long.
         down_after_ms: the setting, as the next two.
         quorum: how many have to agree.
         sentinels: how many there are.
-        stalls: how often the master stands still, or the link lets nothing through: once in
+        stalls: how often the master stands still, or a link lets nothing through: once in
             `GAP_SECONDS`.
         stall_seconds: for how long on average. Lengths are exponential: those longer than twice
             the average are 14 %, those longer than four times as much 2 %.
         seed: of everything. The same seed makes the same trouble, whatever the settings are.
         setup: further options of `SentinelLab`.
     """
-    faults = JITTER if trouble == "jitter" else CALM
     settings = {"down_after_ms": down_after_ms, "quorum": quorum, "sentinels": sentinels}
-    with _lab(seed, faults, **settings, **setup) as lab:
+    moments: list[tuple[float, str, bool]] = []
+    with _lab(seed, CALM, **settings, **setup) as lab:
         began = lab.now
-        for at, (start, length) in enumerate(stalls_of(seed, stalls, stall_seconds)):
-            lab.run_for(began + at * GAP_SECONDS + start - lab.now)
-            _make_trouble(lab, trouble, length)
+        for where in _places(lab, trouble):
+            for at, length in stalls_of(f"{where}/{seed}", stalls, stall_seconds):
+                moments += [(at, where, True), (at + length, where, False)]
+        hit: dict[str, str] = {}  # the master that each trouble under way was made for
+        for at, where, begins in sorted(moments):
+            lab.run_for(began + at - lab.now)
+            if begins:
+                hit[where] = lab.master.name
+            _trouble(lab, where, hit[where], begins=begins)
         lab.run_for(began + stalls * GAP_SECONDS - lab.now)
         return _counted(lab, trouble, began, **settings)
 
 
-def stalls_of(seed: int, count: int, mean: float) -> Iterator[tuple[float, float]]:
-    """When in its stretch of time each stall begins, and how long it is, in seconds.
+def stalls_of(seed: str, count: int, mean: float) -> Iterator[tuple[float, float]]:
+    """When each stall begins, one in each `GAP_SECONDS`, and how long it is, in seconds.
 
     The lengths are those that divide an exponential distribution evenly, in random order: so few
     of them are as good as many that are drawn. None is so long that it meets the next one.
@@ -243,8 +250,9 @@ def stalls_of(seed: int, count: int, mean: float) -> Iterator[tuple[float, float
     random = Random(f"stalls/{seed}")
     lengths = [-mean * log(1 - (at + 0.5) / count) for at in range(count)]
     random.shuffle(lengths)
-    for length in lengths:
-        yield random.uniform(0.0, 2.0), min(length, GAP_SECONDS / 2)
+    longest = GAP_SECONDS / 2
+    for at, length in enumerate(lengths):
+        yield at * GAP_SECONDS + random.uniform(0.0, longest), min(length, longest)
 
 
 def noticed_share(down_after_ms: int, mean: float = STALL_SECONDS) -> float:
@@ -326,18 +334,20 @@ def _answers(client: redis.Redis) -> bool:
     return True
 
 
-def _make_trouble(lab: SentinelLab, trouble: Trouble, seconds: float) -> None:
-    """Of one kind, for so long; the time passes, whatever it is."""
-    master = lab.master
-    if trouble == "stalls":
-        lab.pause(master)
-    elif trouble == "one link":
-        lab.cut(lab.sentinels[0], master)
-    lab.run_for(seconds)
-    if trouble == "stalls":
-        lab.resume(master)
-    elif trouble == "one link":
-        lab.heal()
+def _places(lab: SentinelLab, trouble: Trouble) -> list[str]:
+    """Where trouble is made: at "the master", or between it and the Sentinels that are named."""
+    links = [each.name for each in lab.sentinels]
+    return {"none": [], "stalls": [_MASTER], "one link": links[:1], "all links": links}[trouble]
+
+
+def _trouble(lab: SentinelLab, where: str, master: str, *, begins: bool) -> None:
+    """Let it begin or end."""
+    if where == _MASTER:
+        (lab.pause if begins else lab.resume)(master)
+    elif begins:
+        lab.cut(where, master)
+    else:
+        lab.heal(where, master)
 
 
 def _counted(lab: SentinelLab, trouble: Trouble, began: float, **settings: int) -> Alarms:

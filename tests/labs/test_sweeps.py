@@ -51,9 +51,9 @@ def test_nobody_to_promote_is_said_so_and_not_waited_for_forever():
 
 
 def test_stalls_are_the_same_whatever_is_tried_and_as_long_as_they_should_be():
-    assert list(stalls_of(3, 20, 1.5)) == list(stalls_of(3, 20, 1.5))
-    assert list(stalls_of(3, 20, 1.5)) != list(stalls_of(4, 20, 1.5))
-    lengths = [length for _, length in stalls_of(3, 200, 1.0)]
+    assert list(stalls_of("3", 20, 1.5)) == list(stalls_of("3", 20, 1.5))
+    assert list(stalls_of("3", 20, 1.5)) != list(stalls_of("4", 20, 1.5))
+    lengths = [length for _, length in stalls_of("3", 200, 1.0)]
     assert mean(lengths) == pytest.approx(1.0, rel=0.02)
     assert sum(length > 2 for length in lengths) == pytest.approx(200 * 0.135, abs=1)
 
