@@ -174,7 +174,7 @@ def test_a_program_that_lacks_something_says_what(tmp_path: Path) -> None:
     script.touch()
     expected = "npm ci" if shutil.which("node") else "Node.js"
     assert expected in missing_program(script)
-    with SentinelLab(replicas=0, sentinels=0, ready=False) as lab:
+    with SentinelLab(replicas=0, sentinels=1, ready=False) as lab:
         with pytest.raises(RuntimeError, match=expected):
             OutsideWriter(lab, script)
         (tmp_path / "node_modules").mkdir()
