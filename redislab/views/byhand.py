@@ -42,6 +42,7 @@ from redislab.worlds.base import Event
 
 FRAMES_MAX = 240
 QUIET_SECONDS = 0.7  # of an incident, before anything goes wrong
+FIRST_SECONDS = 0.2  # after a fault or a step, in which the first writes tell what came of it
 BEHIND_SECONDS = (0.5, 3.0)  # how long a replica is cut off before the master dies
 THINK_SECONDS_MAX = 120.0  # in `sim`, what a reader is charged at most for one step
 
@@ -166,6 +167,7 @@ class HandWatch(LabWatch):
         self.let_pass(seconds)
         incident.fault = self.lab.now
         self.do(lambda: self.lab.kill(master))
+        self.let_pass(FIRST_SECONDS)
         return incident
 
     def _in_step(self) -> str:
@@ -439,11 +441,18 @@ class HandView(LabView):
         self._pressed = self._clock()
 
     def _in_time(self, action: Callable[[], object]) -> None:
-        """Do something after as much time as the reader took for it."""
-        took, self._pressed = self._clock() - self._pressed, self._clock()
-        if self.watch.lab.world == "sim":
-            self.watch.think(min(took, THINK_SECONDS_MAX))
+        """Do something after as much time as the reader took for it.
+
+        In `sim` a moment passes after it, on account, so that what came of it is seen.
+        """
+        took = self._clock() - self._pressed - FIRST_SECONDS
+        in_sim = self.watch.lab.world == "sim"
+        if in_sim:
+            self.watch.think(min(max(took, 0.0), THINK_SECONDS_MAX))
+        self._pressed = self._clock()
         action()
+        if in_sim:
+            self.watch.think(FIRST_SECONDS)
         self._pressed = self._clock()
 
 
