@@ -45,6 +45,7 @@ class Session(asyncio.Protocol):
         self.waiting = False
         self.broken: str | None = None
         self.slow_reader = False
+        self.has_ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected: refuse it, or give it an id."""
@@ -67,6 +68,10 @@ class Session(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client will send no more: answer what it asked, then close, as Redis does."""
+        if self._is_put_off:
+            # Redis reads nothing while it stands still, and finds this after what was asked.
+            self.has_ended = True
+            return True
         outbox = self.node.outbox
         if not outbox.holding:
             return False
@@ -195,10 +200,7 @@ class Session(asyncio.Protocol):
             if payload:
                 self.write(payload)
         if self.client is not None and self.client.close_after_reply:
-            if self.node.outbox.holding:
-                self.node.outbox.hold_end(self)
-            else:
-                self.transport.close()
+            self._end()
 
     def send(self, data: bytes) -> None:
         """Send out of turn; among the replies if commands are being run."""
@@ -229,6 +231,8 @@ class Session(asyncio.Protocol):
             self.run(pending)
         if not self.waiting:
             self._run_rest()
+        if self.has_ended and not self._is_put_off:
+            self._end()
 
     def pause_writing(self) -> None:
         """The client reads more slowly than it asks."""
@@ -240,6 +244,18 @@ class Session(asyncio.Protocol):
         self.slow_reader = False
         if self.client is not None:
             self.client.soft_limit_since = None
+
+    @property
+    def _is_put_off(self) -> bool:
+        """Whether the client waits for a node that stands still."""
+        return self.client is not None and self.client.postponed and self.node.asleep
+
+    def _end(self) -> None:
+        """Close the connection once what was said before has left."""
+        if self.node.outbox.holding:
+            self.node.outbox.hold_end(self)
+        else:
+            self.transport.close()
 
     def _run_rest(self) -> None:
         """Run what a restricted parser still holds, a command at a time, and mind the limit."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import pytest
@@ -38,6 +40,33 @@ def test_random_bytes(part: int, real: Address, ours: Address) -> None:
                 answer_to(address, [request(b"FLUSHALL")])
             assert answer_to(ours, sent) == answer_to(real, sent), f"seed {seed}: {data!r}"
             assert witness.call(b"ECHO", b"%d" % seed).text == b"%d" % seed
+
+
+@pytest.mark.redis
+def test_who_has_said_all_while_a_server_stands_still_is_answered_after_it() -> None:
+    endings = (
+        [request(b"PING")],
+        [request(b"SET", b"k", b"v"), request(b"GET", b"k")],
+        [request(b"BLPOP", b"none", b"0"), request(b"PING")],
+        [request(b"PING") + b"*1\r\n$4\r\nPI"],
+        [request(b"PING"), request(b"QUIT"), request(b"PING")],
+        [request(b"PING") + b"*x\r\n"],
+    )
+    told = []
+    for server in (real_server, our_server):
+        with (
+            server("--save", "", "--rdb-key-save-delay", "20000") as address,
+            Wire(address) as wire,
+        ):
+            wire.call(b"EVAL", b"for i = 1, 40 do redis.call('set', i, i) end", b"0")
+            wire.send(b"SAVE")
+            time.sleep(0.2)
+            with ThreadPoolExecutor(len(endings)) as pool:
+                told.append(list(pool.map(answer_to, [address] * len(endings), endings)))
+            assert wire.read().text == b"OK"
+            assert len((wire.call(b"CLIENT", b"LIST").text or b"").splitlines()) == 1
+    assert told[1] == told[0]
+    assert told[0][0] == b"+PONG\r\n"
 
 
 LINE_MAX = 64 * 1024
