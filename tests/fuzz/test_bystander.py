@@ -25,7 +25,7 @@ PINGS = 200_000
 CONNECTIONS = 10_000
 AT_ONCE = 100
 LEFT_MB_MAX = 20
-SOON_S = 20.0
+SOON_S = 60.0
 
 
 @pytest.fixture(scope="module")
