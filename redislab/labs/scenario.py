@@ -19,7 +19,7 @@ client of its own is not in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Self, get_args
@@ -227,6 +227,20 @@ def setup_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in arguments.items()
         if name != "seed" and (name not in defaults or value != defaults[name])
     }
+
+
+def plain_actions(actions: Iterable[Action]) -> tuple[Action, ...]:
+    """Actions with the options of their clients as plain data.
+
+    Raises:
+        ValueError: one of the options is an object that JSON has no words for.
+    """
+    return tuple(
+        replace(each, options={k: _plain(k, value) for k, value in each.options.items()})
+        if each.options
+        else each
+        for each in actions
+    )
 
 
 def _defaults() -> dict[str, Any]:

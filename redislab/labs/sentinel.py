@@ -15,7 +15,7 @@ from redislab.labs.base import Named
 from redislab.labs.events import EventTable
 from redislab.labs.recorded import RecordedLab
 from redislab.labs.replication import follower
-from redislab.labs.scenario import Scenario, setup_of
+from redislab.labs.scenario import Scenario, plain_actions, setup_of
 from redislab.labs.sentinelstate import Opinion, SentinelSnapshot, log_event, opinion
 from redislab.labs.writer import Reign, Writer, reigns_of
 from redislab.worlds.base import CLIENT, Event, LogLine, NodeHandle, NodeSpec, WorldError
@@ -273,7 +273,7 @@ class SentinelLab(RecordedLab):
         Raises:
             ValueError: it was made with something that JSON has no words for.
         """
-        return Scenario(self.seed, self.now, setup_of(self._arguments), self.actions)
+        return Scenario(self.seed, self.now, setup_of(self._arguments), plain_actions(self.actions))
 
     @classmethod
     def from_scenario(

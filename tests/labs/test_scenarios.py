@@ -4,6 +4,7 @@ import json
 
 import pytest
 import redis
+from redis._parsers import Encoder
 
 from redislab import SentinelLab
 from redislab.labs.actions import Action
@@ -175,6 +176,25 @@ def test_what_has_no_words_in_json_is_named():
         lab._arguments["make_node"] = print
         with pytest.raises(ValueError, match="no words for make_node"):
             lab.scenario()
+    with SentinelLab(**QUICK) as lab:
+        view = lab.view()
+        lab.writer(socket_timeout=0.5, encoder_class=Encoder)
+        with pytest.raises(ValueError, match="no words for encoder_class"):
+            lab.scenario()
+        view.watch.run_for(1)
+        assert len(view.recording.frames) > 2
+
+
+def test_what_was_put_off_until_later_is_done_again_at_its_time():
+    with SentinelLab(seed=2, **QUICK) as lab:
+        lab.after(1.5, lambda: lab.kill("redis-1"))
+        lab.after(4, lambda: lab.pause("sentinel-1"))
+        lab.after(4.5, lambda: lab.cut("redis-2", "redis-3"))
+        lab.run_for(9)
+        assert [each.do for each in lab.actions] == ["kill", "pause", "cut"]
+        with lab.scenario().play() as again:
+            assert again.now == lab.now
+            assert again.events == lab.events
 
 
 @pytest.mark.parametrize("world", WORLDS)

@@ -23,7 +23,7 @@ export default function create({ svg, html, format, download, copy }) {
   const doneTone = (kind) => (/^(start|resume|heal)$/.test(kind) ? "teal" : "red");
   const isTold = (event) => /^[+-]|^voted$/.test(event.kind);
   const fit = (text, room) => {
-    const letters = Math.max(Math.floor(room / 6.1), 3);
+    const letters = Math.max(Math.floor(room / 5.7), 3);
     return text.length <= letters ? text : `${text.slice(0, letters - 1)}…`;
   };
 
