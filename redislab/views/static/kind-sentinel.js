@@ -275,8 +275,9 @@ export default function create({ svg, html, format, download, copy }) {
     parts.push(svg("text", { x: 0, y, class: "rl-small" }, writers.length ? client(counts) : "nobody writes"));
     y += 10;
 
+    // Under all else, so that it crosses no word.
+    parts.unshift(svg("path", { d: `M${px(now)},${begin + 16}V${y}`, style: "stroke: var(--rl-ink); stroke-width: 1; opacity: 0.5" }));
     parts.push(
-      svg("path", { d: `M${px(now)},${begin + 16}V${y}`, style: "stroke: var(--rl-ink); stroke-width: 1; opacity: 0.5" }),
       svg("text", { x: LEFT, y: y + 12, class: "rl-small" }, format.seconds(zero)),
       svg("text", { x: right, y: y + 12, "text-anchor": "end", class: "rl-small" }, format.seconds(zero + span)),
     );
