@@ -3,35 +3,35 @@
 Redis does nothing else while it moves keys: both ends stand still, and a large key makes that long.
 So does a node here: it reads on, but runs no command until the other one has answered. A key is
 deleted once the target has said that it has it. Follows `migrateCommand` in `src/cluster.c` of
-Redis 7.0, which also keeps the connection for a while; here each MIGRATE has its own.
+Redis 7.0; `migratesockets.py` has the connections.
 """
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from redislab.engine.arguments import parse_int
 from redislab.engine.dump import dump_value
 from redislab.engine.errors import CommandError, syntax_error
 from redislab.engine.table import Block, command
 from redislab.engine.table import Reply as Answer
 from redislab.server.arguments import integer_argument
+from redislab.server.migratesockets import BrokenError
 from redislab.server.persistence.disk import in_background
-from redislab.wire import replies as wire
 from redislab.wire.resp import OK, bulks, error, simple
 
 if TYPE_CHECKING:
     from redislab.server.client import Client
+    from redislab.server.node import Node
 
 _DEFAULT_MS = 1000
-_READ_BYTES = 64 * 1024
 _KEYS_AND_KEY = (
     "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
 )
-# Its answer comes from another node, for which a transaction or a script cannot wait here.
-_CANNOT_WAIT = "ERR MIGRATE is not allowed inside a transaction or a script"
+# Its answer comes from another node, for which a transaction or a script waits with greenlet.
+_CANNOT_WAIT = "ERR MIGRATE inside a transaction or a script needs the package greenlet"
+_UNREACHABLE = "IOERR error or timeout {}"
 _PAUSE = "migrate"
 
 
@@ -46,8 +46,8 @@ class Migration:
         credentials: the words after AUTH for the target; empty for none.
     """
 
-    host: str
-    port: int
+    host: bytes
+    port: bytes
     database: int
     timeout_s: float
     keys: tuple[bytes, ...]
@@ -60,16 +60,12 @@ class Migration:
 def migrate(c: Client, args: list[bytes]) -> Answer:
     """MIGRATE host port key|"" db timeout [COPY] [REPLACE] [AUTH ..|AUTH2 ..] [KEYS key ...]."""
     migration = _parse(args)
-    if c.deny_blocking:
+    if c.deny_blocking and not c.node.scripts.slow.can_wait:
         raise CommandError(_CANNOT_WAIT)
-    now = c.engine.now_ms()
-    restore = b"RESTORE-ASKING" if c.node.mode == "cluster" else b"RESTORE"
+    node, now = c.node, c.engine.now_ms()
+    restore = b"RESTORE-ASKING" if node.mode == "cluster" else b"RESTORE"
     moving: list[bytes] = []
-    requests: list[bytes] = []
-    if migration.credentials:
-        requests.append(bulks((b"AUTH", *migration.credentials)))
-    requests.append(bulks((b"SELECT", b"%d" % migration.database)))
-    before = len(requests)
+    restores: list[bytes] = []
     for key in migration.keys:
         value = c.db.lookup_read(key)
         if value is None:
@@ -78,14 +74,34 @@ def migrate(c: Client, args: list[bytes]) -> Answer:
         ttl = 0 if at is None else max(at - now, 1)
         more = (b"REPLACE",) if migration.replace else ()
         moving.append(key)
-        requests.append(bulks((restore, key, b"%d" % ttl, dump_value(c.engine, value), *more)))
+        restores.append(bulks((restore, key, b"%d" % ttl, dump_value(c.engine, value), *more)))
     if not moving:
         return simple(b"NOKEY")
-    node = c.node
     node.pause(2 * migration.timeout_s + 1, "all", _PAUSE)
-    work = _move(c, args, migration, moving, requests, before)
-    in_background(node, work)
+    work = _transfer(node, migration, moving, restores)
+    if c.deny_blocking:
+        try:
+            return _finish(c, migration, node.scripts.slow.wait_for(work))
+        finally:
+            node.unpause(_PAUSE)
+    in_background(node, _answer_later(c, args, migration, work))
     return Block((), 0, lambda _c, _key: None, b"")
+
+
+async def _answer_later(
+    c: Client, args: list[bytes], migration: Migration, work: Coroutine[Any, Any, Outcome]
+) -> None:
+    """Wait for the target beside the loop, and answer a client that waits meanwhile."""
+    node = c.node
+    try:
+        outcome = await work
+    finally:
+        node.unpause(_PAUSE)
+    reply = _finish(c, migration, outcome)
+    took = outcome.moved and not migration.copy
+    if took and node.engine.propagating and c.executing is not None:
+        node.propagate(c, c.executing, args)
+    node.blocking.release(c, reply)
 
 
 def _parse(args: list[bytes]) -> Migration:
@@ -115,8 +131,8 @@ def _parse(args: list[bytes]) -> Migration:
         at += 1
     timeout_ms, database = integer_argument(args[5]), integer_argument(args[4])
     return Migration(
-        host=args[1].decode("utf-8", "surrogateescape"),
-        port=parse_int(args[2]),
+        host=args[1],
+        port=args[2],
         database=database,
         timeout_s=(timeout_ms if timeout_ms > 0 else _DEFAULT_MS) / 1000,
         keys=keys,
@@ -126,84 +142,67 @@ def _parse(args: list[bytes]) -> Migration:
     )
 
 
-async def _move(
-    c: Client,
-    args: list[bytes],
-    migration: Migration,
-    moving: list[bytes],
-    requests: list[bytes],
-    before: int,
-) -> None:
-    """Send the keys, and delete those that the target has taken.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a migration: the keys that the target has taken, and an error or nothing."""
 
-    `before` of the requests come before those with the keys.
-    """
-    node = c.node
-    moved: list[bytes] = []
+    moved: tuple[bytes, ...]
+    failure: str
+
+
+async def _transfer(
+    node: Node, migration: Migration, keys: list[bytes], restores: list[bytes]
+) -> Outcome:
+    """Send the keys; once more on a new connection if one ends before it has said anything."""
+    sockets, target = node.migrate_sockets, (migration.host, migration.port)
+    for may_retry in (True, False):
+        try:
+            socket = await sockets.get(*target, migration.timeout_s)
+        except ConnectionRefusedError:
+            # Redis finds out when it writes.
+            return Outcome((), _UNREACHABLE.format("writing to target instance"))
+        except (OSError, TimeoutError, ValueError):  # a host may be no name at all
+            return Outcome((), _UNREACHABLE.format("connecting to the client"))
+        head = []
+        if migration.credentials:
+            head.append(bulks((b"AUTH", *migration.credentials)))
+        if socket.database != migration.database:
+            head.append(bulks((b"SELECT", b"%d" % migration.database)))
+        broken = None
+        try:
+            replies = await socket.exchange(head + restores, migration.timeout_s)
+        except BrokenError as failed:
+            broken, replies = failed, failed.replies
+            sockets.drop(*target)
+            if may_retry and not failed.timed_out and len(replies) <= len(head):
+                continue
+        break
+    refusals = [reply for reply in replies[: len(head)] if reply.is_error]
+    answers = replies[len(head) :]
+    moved = [
+        key
+        for key, reply in zip(keys, answers, strict=False)
+        if not refusals and not reply.is_error
+    ]
+    said = [*refusals, *(reply for reply in answers if reply.is_error)]
+    socket.database = -1 if said else migration.database
     failure = ""
-    try:
-        replies = await _exchange(migration, requests, node.config.bind_source_addr)
-    except _UnreachableError as wrong:
-        replies, failure = wrong.replies, f"IOERR error or timeout {wrong}"
-    for number, reply in enumerate(replies):
-        if reply.is_error:
-            said = (reply.text or b"").decode("utf-8", "replace")
-            failure = failure or f"ERR Target instance replied with error: {said}"
-            if number < before:
-                break
-        elif number >= before:
-            moved.append(moving[number - before])
-    node.unpause(_PAUSE)
-    if moved and not migration.copy:
-        for key in moved:
+    if said and answers:
+        text = (said[0].text or b"").decode("utf-8", "replace")
+        failure = f"ERR Target instance replied with error: {text}"
+    elif broken is not None:
+        failure = _UNREACHABLE.format(f"{broken.doing} to target instance")  # sic
+    return Outcome(tuple(moved), failure)
+
+
+def _finish(c: Client, migration: Migration, outcome: Outcome) -> bytes:
+    """Delete the keys that the target has taken; the reply."""
+    if outcome.moved and not migration.copy:
+        for key in outcome.moved:
             c.db.remove(key)
             c.db.touched(key)
-        c.rewrite(b"DEL", *moved)
-        if node.engine.propagating and c.executing is not None:
-            node.propagate(c, c.executing, args)
-    if failure:
-        node.count_error(failure)
-    node.blocking.release(c, error(failure) if failure else OK)
-
-
-class _UnreachableError(Exception):
-    """The other node cannot be reached, or is silent for too long; has the replies that came."""
-
-    def __init__(self, doing: str, replies: list[wire.Reply]) -> None:
-        super().__init__(doing)
-        self.replies = replies
-
-
-async def _exchange(migration: Migration, requests: list[bytes], source: str) -> list[wire.Reply]:
-    """Send all requests and read as many replies.
-
-    Raises:
-        _UnreachableError: not all replies came.
-    """
-    replies: list[wire.Reply] = []
-    try:
-        connecting = asyncio.open_connection(
-            migration.host, migration.port, local_addr=(source, 0) if source else None
-        )
-        reader, writer = await asyncio.wait_for(connecting, migration.timeout_s)
-    except ConnectionRefusedError:
-        # Redis finds out when it writes.
-        raise _UnreachableError("writing to target instance", replies) from None
-    except (OSError, TimeoutError):
-        raise _UnreachableError("connecting to the client", replies) from None
-    parser = wire.ReplyParser()
-    doing = "writing to target instance"
-    try:
-        writer.write(b"".join(requests))
-        await asyncio.wait_for(writer.drain(), migration.timeout_s)
-        doing = "reading to target instance"  # sic
-        while len(replies) < len(requests):
-            data = await asyncio.wait_for(reader.read(_READ_BYTES), migration.timeout_s)
-            if not data:
-                raise _UnreachableError(doing, replies)
-            replies += parser.feed(data)
-    except (OSError, TimeoutError):
-        raise _UnreachableError(doing, replies) from None
-    finally:
-        writer.close()
-    return replies
+        c.rewrite(b"DEL", *outcome.moved)
+    if not outcome.failure:
+        return OK
+    c.node.count_error(outcome.failure)
+    return error(outcome.failure)

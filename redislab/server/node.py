@@ -31,6 +31,7 @@ from redislab.server.limits import Limits
 from redislab.server.listeners import Listeners
 from redislab.server.livesettings import apply_all
 from redislab.server.log import LEVELS, Log
+from redislab.server.migratesockets import MigrateSockets
 from redislab.server.monitor import feed, shown
 from redislab.server.names import VERSION
 from redislab.server.outbox import Outbox
@@ -114,6 +115,7 @@ class Node:
         self.eviction = Eviction(self)
         self.limits = Limits(self)
         self.scripts = Scripts(self)
+        self.migrate_sockets = MigrateSockets(self)
         self.leaving = Leaving(self)
         self.cron = Cron(self)
         self.listeners = Listeners(self, lambda: Session(self))
@@ -209,7 +211,11 @@ class Node:
         self.stopped.set()
 
     def abort(self) -> None:
-        """Drop everything at once, as a kill does: no reply is finished, nothing is saved."""
+        """Drop everything at once, as a kill does: no reply is finished, nothing is saved.
+
+        A write whose reply has gone out goes out to the replicas: in Redis one turn sends both.
+        """
+        self.replication.masterside.flush()
         self._end()
         for client in list(self.clients.values()):
             if client.session is not None:
@@ -227,6 +233,7 @@ class Node:
         self.stopping = True
         self.persistence.abandon()
         self.scripts.slow.abandon()
+        self.migrate_sockets.close()
         self.listeners.close()
         self.cron.stop()
         self.replication.stop()

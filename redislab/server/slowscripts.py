@@ -4,8 +4,9 @@ Follows `scriptInterrupt` and `scriptKill` in `src/script.c` of Redis 7.0. A scr
 `busy-reply-threshold` milliseconds is slow. From then on the node lets its loop run between two
 pieces of the script, and answers BUSY to whoever asks for more than an end of it. That needs the
 package greenlet, with which a function can be left in the middle and entered again, on the same
-thread. Where it is not installed nobody is served while a script runs, and a script that never ends
-is ended after a thousand million instructions.
+thread; so is a command left that waits for another node (`wait_for`). Where it is not installed
+nobody is served while a script runs, and a script that never ends is ended after a thousand million
+instructions.
 
 Time is what the clock says. Where it stands still while a script runs, as in a simulation, a
 hundred million instructions are a second of it, and a script is ended after ten.
@@ -14,13 +15,14 @@ hundred million instructions are a second of it, and a script is ended after ten
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from redislab.engine.errors import CommandError
 from redislab.engine.table import Block, Reply
 from redislab.server.lua import INSTRUCTIONS_PER_TICK, UncountedError
+from redislab.server.persistence.disk import in_background
 from redislab.wire.resp import OK
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ _UNKILLABLE = (
     "NOSAVE command."
 )
 
+
+T = TypeVar("T")
 
 # What came of a piece of work: its reply, or the exception that it raised.
 _Outcome = tuple[bytes, None] | tuple[None, Exception]
@@ -97,7 +101,7 @@ class SlowScripts:
     """Minds the time that the scripts of one node take.
 
     Attributes:
-        client: whose script was found to be slow and has not ended.
+        client: whose script, or transaction, has been left in the middle and has not ended.
         outcome: what comes of that script, where its client has no connection (`waits_itself`).
     """
 
@@ -107,6 +111,9 @@ class SlowScripts:
         self.outcome: asyncio.Future[bytes] | None = None
         self._worker: Any = None  # the greenlet that scripts run in
         self._inside = False  # whether it has work to do
+        self._owner: Client | None = None  # whose work that is
+        self._is_slow = False  # whether that was noticed
+        self._awaited: asyncio.Task[Any] | None = None  # what it waits for
         self._out: list[bytes] | None = None  # where the client's replies go while it runs
         self._request: list[bytes] = []  # of that client
         self._entry: Entry | None = None
@@ -141,8 +148,7 @@ class SlowScripts:
         session = client.session
         if greenlet is None or self._inside or (session is None and not client.waits_itself):
             return work()
-        if not node.config.busy_reply_threshold:
-            return work()
+        self._owner = client
         self._began = self._last
         self._request, self._entry = request, client.executing
         outer = None if session is None else session.out
@@ -213,8 +219,9 @@ class SlowScripts:
         return _ENDLESS if self._nominal > LIMIT_S and not self._clock_moves else None
 
     def _let_others_run(self) -> None:
-        if self.client is None:
-            if self._elapsed * 1000 < self.node.config.busy_reply_threshold:
+        if not self._is_slow:
+            threshold_ms = self.node.config.busy_reply_threshold
+            if not threshold_ms or self._elapsed * 1000 < threshold_ms:
                 return
             self._become_slow()
         elif self._slice < _SLICE_S:
@@ -223,12 +230,37 @@ class SlowScripts:
         self._slice = 0.0
         self._last = self.node.clock()
 
+    # -- waiting -------------------------------------------------------------------------------
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether the command that runs now, in a script or a transaction, may wait."""
+        return self._inside and greenlet.getcurrent() is self._worker
+
+    def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """What comes of some work that needs the loop; until then the script stands still.
+
+        Raises:
+            CommandError: the node ends.
+        """
+        task: asyncio.Task[T] = in_background(self.node, work)
+        self._awaited = task
+        task.add_done_callback(lambda done: self._resume() if self._awaited is done else None)
+        self.client = self._owner
+        greenlet.getcurrent().parent.switch(None)
+        self._awaited = None
+        if not task.done():
+            raise CommandError(_KILLED)
+        found: T = task.result()
+        return found
+
     # -- a slow script -------------------------------------------------------------------------
 
     def _become_slow(self) -> None:
         node, running = self.node, self.node.scripts.running
         assert running is not None, "only a script that runs is slow"
         self.client = running.caller
+        self._is_slow = True
         kill = "SCRIPT KILL" if running.is_eval else "FUNCTION KILL"
         node.log.warning(
             f"Slow script detected: still in execution after {self.milliseconds} milliseconds. "
@@ -245,6 +277,8 @@ class SlowScripts:
         session = client.session
         if session is not None:
             self._out, session.out = session.out, None
+        if self._awaited is not None:
+            return
         # Where no clock has moved, the loop's own is to move on as far as the script did.
         delay = 0.0 if self._clock_moves else self._slice
         self.node.call_later(delay, self._resume)
@@ -280,8 +314,10 @@ class SlowScripts:
         node = self.node
         self.client = self._out = None
         self._inside = False
-        node.more_gates.remove(self._gate)
-        node.refresh()
+        if self._is_slow:
+            self._is_slow = False
+            node.more_gates.remove(self._gate)
+            node.refresh()
         client.rewritten = None
         self._note(client)
         if node.clients.get(client.id) is client:
@@ -334,7 +370,7 @@ class SlowScripts:
         if self.client is not None:
             while self._worker.switch() is None:
                 pass
-            self.client = None
+            self.client = self._awaited = None
             self._inside = False
             if self.outcome is not None:
                 self.outcome.cancel()

@@ -25,7 +25,7 @@ _ACL_CHANGED = (
     "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
     "call. This command is no longer allowed for the following reason: "
 )
-_SCRIPTS = frozenset({"eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro"})
+_MAY_WAIT = frozenset({"eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro", "migrate"})
 _REASONS = {
     users.DENIED_COMMAND: "no permission to execute the command or subcommand",
     users.DENIED_KEY: "no permission to touch the specified keys",
@@ -124,7 +124,7 @@ def exec_(c: Client, args: list[bytes]) -> Reply:
         return NULL_ARRAY[c.resp]
     c.node.watches.forget(c)
     c.deny_blocking = c.in_exec = True
-    if any(entry.name in _SCRIPTS for entry, _ in queued):
+    if any(entry.name in _MAY_WAIT for entry, _ in queued):
         return c.node.scripts.slow.run(c, args, lambda: _run_all(c, queued))
     return _run_all(c, queued)
 

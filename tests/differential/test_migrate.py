@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,12 @@ KEYS = {
     b"zset": (b"ZADD", b"zset", b"1.5", b"a", b"-inf", b"b"),
     b"stream": (b"XADD", b"stream", b"5-1", b"f", b"v"),
 }
+SCRIPT = b"""
+redis.call('SET', 'z', 1)
+local said = redis.call('MIGRATE', '127.0.0.1', ARGV[1], 'l', 0, 1000)
+local refused = redis.pcall('MIGRATE', '127.0.0.1', ARGV[1], 'z', 99, 1000)
+return {said, redis.call('EXISTS', 'l'), refused}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +134,71 @@ def test_nobody_is_served_while_keys_move(servers):
                 reply = moving.read()
                 assert reply.text == b"IOERR error or timeout reading to target instance", kind
                 assert other.call(b"GET", b"k").text == b"v"
+
+
+def with_one_connection(source: Address, target: Address) -> list[object]:
+    """What is said, and how many connections the target has had: most migrations share one."""
+    said: list[object] = []
+    port = b"%d" % target.port
+    with Wire(source) as at, Wire(target) as there:
+
+        def move(key: bytes, database: bytes, *more: bytes, to: bytes = port) -> None:
+            at.call(b"SET", key, b"v")
+            said.append(at.call(b"MIGRATE", b"127.0.0.1", to, key, database, b"1000", *more))
+
+        def connections() -> None:
+            stats = (there.call(b"INFO", b"stats").text or b"").split()
+            said.append(next(line for line in stats if line.startswith(b"total_connections")))
+
+        connections()
+        for database in (b"0", b"0", b"1", b"1", b"0"):
+            move(b"k", database, b"REPLACE")
+        connections()
+        there.call(b"CLIENT", b"KILL", b"TYPE", b"normal", b"SKIPME", b"yes")
+        move(b"k", b"0", b"REPLACE")  # finds the connection broken, and makes another one
+        connections()
+        move(b"k", b"99", b"REPLACE")
+        move(b"k", b"0", b"REPLACE", b"AUTH", b"x")
+        move(b"k", b"0", b"REPLACE")
+        for wrong in (b"abc", b"0", b"-1"):
+            move(b"k", b"0", to=wrong)
+        connections()
+        at.call(b"SET", b"l", b"w")
+        words = (b"MIGRATE", b"127.0.0.1", port)
+        for call in (
+            (b"MULTI",),
+            (b"INCR", b"n"),
+            (*words, b"k", b"0", b"1000", b"REPLACE"),
+            (*words, b"absent", b"0", b"1000"),
+            (b"EXISTS", b"k"),
+            (b"EXEC",),
+            (
+                b"EVAL",
+                SCRIPT,
+                b"0",
+                port,
+            ),
+            (b"MGET", b"k", b"l", b"z", b"n"),
+        ):
+            reply = at.call(*call)
+            said.append(reply)
+        said.append(there.call(b"MGET", b"k", b"l", b"z"))
+        connections()
+    return said
+
+
+@pytest.mark.redis
+def test_connections_are_kept_and_transactions_wait():
+    """Also: the append-only file has the deletions, among the other writes of a transaction."""
+    found, files = {}, {}
+    for kind, start in KINDS.items():
+        with (
+            tempfile.TemporaryDirectory(prefix="redislab-test-") as folder,
+            real_server() as target,
+        ):
+            with start("--dir", folder, "--appendonly", "yes") as source:
+                found[kind] = with_one_connection(source, target)
+            (file,) = Path(folder).glob("appendonlydir/*.incr.aof")
+            files[kind] = file.read_bytes()
+    assert found["ours"] == found["real"]
+    assert files["ours"] == files["real"]

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.timeout(120)]
 
 OPTIONS = ("--save", "", "--appendonly", "yes", "--busy-reply-threshold", "20")
 SLOW = b"redis.call('SET', KEYS[1], 'y'); local n = 0; for i = 1, %d do n = n + i end; return n"
-TURNS = {"ours": 30_000_000, "real": 150_000_000}  # a second or so each
+TURNS = {"ours": 150_000_000, "real": 150_000_000}  # a second or so each
 # What is told before the data are there: LOADING by most commands, BUSY by those that are served
 # while data are loaded, and nothing but that can be done about the script.
 ASKED = {

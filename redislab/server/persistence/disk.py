@@ -7,11 +7,13 @@ import os
 from asyncio import Task
 from collections.abc import Coroutine, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from redislab.server.environment import Disk, DiskFile
     from redislab.server.node import Node
+
+T = TypeVar("T")
 
 
 def error_text(failure: OSError) -> str:
@@ -70,7 +72,7 @@ def remove(disk: Disk, path: str) -> None:
         disk.unlink(path)
 
 
-def in_background(node: Node, work: Coroutine[Any, Any, None]) -> Task[None]:
+def in_background(node: Node, work: Coroutine[Any, Any, T]) -> Task[T]:
     """Do something beside everything else; it ends with the node."""
     task = node.loop.create_task(work)
     tasks = node.persistence.tasks

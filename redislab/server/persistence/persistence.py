@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redislab.engine.errors import CommandError
 from redislab.server.directive_kinds import RefusedError
@@ -43,7 +43,7 @@ class Persistence:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.tasks: dict[asyncio.Task[None], None] = {}
+        self.tasks: dict[asyncio.Task[Any], None] = {}
         self.saving = Saving(node)
         self.aof = AppendOnlyFile(node)
         self.rewriting = Rewriting(node)
