@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from redislab import ReplicationLab
+from redislab.labs.byhand import FixedWriter, settle
 from redislab.labs.outages import outage
 from redislab.labs.router import mixed_load
 from redislab.worlds.sim import Faults, Work
@@ -108,6 +109,20 @@ def test_several_nodes_are_loaded_at_once(lab):
     runs = lab.measure_together(loads)
     assert set(runs) == {node.name for node in lab.replicas}
     assert all(run.requests > 10 for run in runs.values())
+
+
+def test_what_was_acknowledged_before_a_kill_has_gone_to_the_replicas():
+    for seed in range(4):
+        with ReplicationLab("live", replicas=1, seed=seed) as lab:
+            settle(lab, lab.master)
+            (replica,) = lab.replicas
+            writer = FixedWriter(lab, lab.master, rate=400.0)
+            lab.run_for(0.25)
+            lab.kill(lab.master)
+            writer.stop()
+            last = [write.key for write in writer.writes if write.acknowledged][-1]
+            lab.run_for(0.3)
+            assert lab.client(replica).exists(last) == 1, f"{last} is lost"
 
 
 @pytest.mark.parametrize(
