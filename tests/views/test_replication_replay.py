@@ -142,3 +142,25 @@ def test_every_view_fits_a_phone_and_a_screen(show, recordings, name, dark):
             "}).map((one) => one.textContent)"
         )
         assert outside == []
+
+
+@pytest.mark.parametrize("width", [390, 900])
+def test_words_of_the_handshake_keep_off_its_lines(show, recordings, width):
+    """No upright line beside the boxes is closer than three pixels to a word."""
+    driver = show(page_html(recordings["states"]), width=width)
+    close = driver.execute_script(
+        "const rails = [...document.querySelectorAll('.rl-stage svg path')].filter((one) =>"
+        "  /^M[\\d.]+,[\\d.]+V[\\d.]+H/.test(one.getAttribute('d')));"
+        "const edges = rails.flatMap((one) => {"
+        "  const box = one.getBoundingClientRect();"
+        "  const svg = one.ownerSVGElement.getBoundingClientRect();"
+        "  const x = box.left - svg.left < svg.width / 3 ? box.left : box.right;"
+        "  return [[x, box.top, box.bottom]];"
+        "});"
+        "return [...document.querySelectorAll('.rl-stage svg .rl-halo')].filter((one) => {"
+        "  const at = one.getBoundingClientRect();"
+        "  return edges.some(([x, top, bottom]) =>"
+        "    at.bottom > top && at.top < bottom && at.left < x + 3 && at.right > x - 3);"
+        "}).map((one) => one.textContent)"
+    )
+    assert close == []

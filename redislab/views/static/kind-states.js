@@ -49,20 +49,20 @@ export default function create({ svg, html, format }) {
       function draw(frame, index) {
         const { states, edges, says } = meta;
         const wide = width >= 520;
-        const boxWidth = wide ? 236 : Math.min(158, width - 156);
-        const x = wide ? 210 : 98;
+        const boxWidth = wide ? 236 : Math.min(158, width - 168);
+        const x = wide ? 210 : 110;
         const right = Math.min(width - 8, x + boxWidth + (wide ? 134 : 66)); // the first rail ahead
         const at = (name) => states.indexOf(name);
         const words = (group) => group.map(([, answer]) => answer).join(", or ");
         const others = edges.filter(([state, , target]) => at(target) !== at(state) + 1);
         const rails = (back) => [...new Set(others.filter(([state, , target]) => (at(target) < at(state)) === back).map(([, , target]) => target))];
         const railAt = (back, number) => (back ? 10 + number * 12 : right - number * 12);
-        const roomTo = (back, number) => Math.abs((back ? x : x + boxWidth) - railAt(back, number)) - 8;
+        const roomTo = (back, number) => Math.abs((back ? x : x + boxWidth) - railAt(back, number)) - 12;
 
         // A state is as high as its words; the gap under it has room for the words on its arrows.
         const saying = states.map((name) => lines(says[name] ?? "", boxWidth * (wide ? 0.88 : 0.96), 4));
         const heights = saying.map((found) => (wide ? 29 : 30) + 13 * Math.max(found.length, wide ? 1 : 2));
-        const onward = (name) => lines(words(edges.filter(([state, , target]) => state === name && at(target) === at(name) + 1)), right - (x + boxWidth / 2) - 14, 4);
+        const onward = (name) => lines(words(edges.filter(([state, , target]) => state === name && at(target) === at(name) + 1)), railAt(false, rails(false).length - 1) - (x + boxWidth / 2) - 18, 4);
         const aside = (name) => Math.max(0, ...[true, false].flatMap((back) => rails(back).map((target, number) => {
           const mine = others.filter(([state, , to]) => state === name && to === target && (at(to) < at(state)) === back);
           return mine.length ? lines(words(mine), roomTo(back, number), LINES).length : 0;
