@@ -7,7 +7,10 @@ import pytest
 
 from tests.tidy.tree import ROOT, files, name, tree
 
-NODE_CODE = ("redislab/wire", "redislab/engine", "redislab/server", "redislab/worlds/sim")
+NODE_CODE = (
+    *("redislab/wire", "redislab/engine", "redislab/server"),
+    *("redislab/ring", "redislab/worlds/sim"),
+)
 
 ALLOWED_CLOCKS = {
     "redislab/server/main.py": "`redislab server` is a process; it hands its clock to the node",
@@ -28,11 +31,14 @@ ROOMS_BELOW = {
     "engine": {"wire"},
     "server": {"engine", "wire"},
     "sentinel": {"server", "engine", "wire"},
+    "ring": {"server", "engine", "wire"},
     "benchmark": {"wire"},
-    "worlds": {"sentinel", "server", "engine", "wire"},
-    "labs": {"worlds", "benchmark", "sentinel", "server", "engine", "wire"},
-    "chaos": {"labs", "worlds", "sentinel", "server", "engine", "wire"},
-    "views": {"chaos", "labs", "worlds", "benchmark", "sentinel", "server", "engine", "wire"},
+    "worlds": {"ring", "sentinel", "server", "engine", "wire"},
+    "labs": {"worlds", "benchmark", "ring", "sentinel", "server", "engine", "wire"},
+    "chaos": {"labs", "worlds", "ring", "sentinel", "server", "engine", "wire"},
+    "views": {
+        *("chaos", "labs", "worlds", "benchmark", "ring", "sentinel", "server", "engine", "wire"),
+    },
 }
 
 ALLOWED_UPWARD = {

@@ -1,0 +1,1 @@
+"""Placing keys on servers, as nutcracker (twemproxy) does."""
