@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from redislab.views.predictions import Prediction, check, predict
     from redislab.views.recording import Frame, Recorder, Recording
     from redislab.views.replication import BacklogView, ReplicationWatch, TopologyView
+    from redislab.views.ring import RingView
     from redislab.views.sentinel import SentinelView, SentinelWatch
     from redislab.views.server import ServerView, ServerWatch
     from redislab.views.staleness import StaleReadMeter
@@ -35,6 +36,7 @@ __all__ = [
     "Recorder",
     "Recording",
     "ReplicationWatch",
+    "RingView",
     "SentinelView",
     "SentinelWatch",
     "ServerView",
@@ -66,6 +68,7 @@ _HOMES = {
     "Recorder": "recording",
     "Recording": "recording",
     "ReplicationWatch": "replication",
+    "RingView": "ring",
     "SentinelView": "sentinel",
     "SentinelWatch": "sentinel",
     "ServerView": "server",
