@@ -5,7 +5,7 @@ point that is not before it, and past the last point to the first. Its table is 
 searched by halving. Who has how many points follows the weights; ketama computes that in C's
 float, whose rounding is part of the format: a weight of 10 among others may have 4 points fewer
 than exact arithmetic gives it. Follows `src/hashkit/nc_ketama.c` and `nc_modula.c` of twemproxy
-0.5.0, which agree with libmemcached there.
+0.5.0.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from collections.abc import Iterable, Sequence
 from hashlib import md5
 from itertools import accumulate
 
+from redislab.ring import vectors
+
 DISTRIBUTIONS = ("ketama", "modula", "random")
 DEFAULT_DISTRIBUTION = "ketama"
 CIRCLE = 2**32
@@ -25,6 +27,10 @@ POINTS_PER_SERVER = 160
 # "label-number" is cut to so many bytes before it is hashed.
 HASHED_LABEL_MAX = 272
 
+# Owners have their number in so many bits below the place of a point while points are sorted.
+OWNER_BITS = 28
+OWNER_MASK = 2**OWNER_BITS - 1
+
 _FLOAT = struct.Struct("f")
 
 
@@ -32,7 +38,7 @@ class Continuum:
     """The points of some owners on the circle.
 
     Args:
-        points: for each owner, a number below 2**16, the places of its points.
+        points: for each owner, which is a number, the places of its points.
 
     Attributes:
         places: all points in order, each below 2**32.
@@ -40,20 +46,29 @@ class Continuum:
             beyond all points belongs.
     """
 
-    __slots__ = ("owners", "places")
+    __slots__ = ("_circle", "owners", "places")
 
     def __init__(self, points: Iterable[tuple[int, Iterable[int]]]) -> None:
         # Place and owner in one number sort fast, and of equal places the first owner wins, as
         # with the original's sort.
-        both = [place << 16 | owner for owner, places in points for place in places]
+        both = [place << OWNER_BITS | owner for owner, places in points for place in places]
         both.sort()
-        self.places: list[int] = [one >> 16 for one in both]
-        self.owners: list[int] = [one & 0xFFFF for one in both]
+        self.places: list[int] = [one >> OWNER_BITS for one in both]
+        self.owners: list[int] = [one & OWNER_MASK for one in both]
         self.owners += self.owners[:1]
+        self._circle: vectors.Circle | None = None
 
     def owner(self, value: int) -> int:
         """Whose a hash is; raises IndexError if there is no point at all."""
         return self.owners[bisect_left(self.places, value)]
+
+    def owners_of(self, values: Sequence[int]) -> Sequence[int]:
+        """Whose many hashes are, as `vectors.hashes_of` gives them; IndexError likewise."""
+        if not vectors.has_numpy():
+            return [self.owner(value) for value in values]
+        if self._circle is None:
+            self._circle = vectors.Circle(self.places, self.owners)
+        return self._circle.owners_of(values)
 
     def point(self, value: int) -> int:
         """The place of the point that a hash belongs to; raises IndexError if there is none."""
@@ -82,6 +97,12 @@ class Slots:
     def owner(self, value: int) -> int:
         """Whose a hash is; raises ZeroDivisionError if there is no slot at all."""
         return self._numbers[bisect_right(self._ends, value % self.total)]
+
+    def owners_of(self, values: Sequence[int]) -> Sequence[int]:
+        """Whose many hashes are, as `vectors.hashes_of` gives them; ZeroDivisionError likewise."""
+        if self.total and vectors.has_numpy():
+            return vectors.slot_owners(self._ends, self._numbers, values)
+        return [self.owner(value) for value in values]
 
     def point(self, value: int) -> int:
         """The slot that a hash belongs to."""

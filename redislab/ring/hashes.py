@@ -21,6 +21,7 @@ from __future__ import annotations
 import struct
 from binascii import crc_hqx
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from hashlib import md5 as _md5
 from typing import Any
 from zlib import crc32 as _crc32
@@ -53,11 +54,7 @@ def md5(key: bytes) -> int:
 def crc16(key: bytes) -> int:
     """The CRC-16 of XMODEM in the low half, and above it what was shifted out of it last."""
     # What is four bytes back has left the accumulator, so the library can do all before it.
-    value = crc_hqx(key[:-4], 0)
-    for byte in key[-4:]:
-        table = crc_hqx(bytes([value >> 8 & 0xFF ^ byte]), 0)
-        value = (value << 8 ^ table) & MASK
-    return value
+    return int(_crc16(crc_hqx(key[:-4], 0), key[-4:]))
 
 
 def crc32(key: bytes) -> int:
@@ -72,7 +69,7 @@ def crc32a(key: bytes) -> int:
 
 def fnv1_64(key: bytes) -> int:
     """The low half of FNV-1 with 64 bits."""
-    return int(_fnv1(signed(key), FNV_64_START, FNV_64_PRIME))
+    return int(_fnv1(FNV_64_START, FNV_64_PRIME, signed(key)))
 
 
 def fnv1a_64(key: bytes) -> int:
@@ -86,12 +83,12 @@ def fnv1a_64(key: bytes) -> int:
 
 def fnv1_32(key: bytes) -> int:
     """FNV-1 with 32 bits."""
-    return int(_fnv1(signed(key), FNV_32_START, FNV_32_PRIME))
+    return int(_fnv1(FNV_32_START, FNV_32_PRIME, signed(key)))
 
 
 def fnv1a_32(key: bytes) -> int:
     """FNV-1a with 32 bits."""
-    return int(_fnv1a(signed(key), FNV_32_START, FNV_32_PRIME))
+    return int(_fnv1a(FNV_32_START, FNV_32_PRIME, signed(key)))
 
 
 def hsieh(key: bytes) -> int:
@@ -152,13 +149,22 @@ def words(key: bytes) -> Sequence[int]:
     return struct.unpack(f"<{count}I", key.ljust(count * 4, b"\0"))
 
 
-def _fnv1(characters: Iterable[Word], value: Word, prime: int) -> Word:
+def _crc16(value: Word, characters: Iterable[Word]) -> Word:
+    for byte in characters:
+        index = (value >> 8 ^ byte) & 0xFF
+        index = index ^ index >> 4
+        # The polynomial x^16 + x^12 + x^5 + 1, four bits at a time and both at once.
+        value = value << 8 & MASK ^ (index << 12 ^ index << 5 ^ index) & 0xFFFF
+    return value
+
+
+def _fnv1(value: Word, prime: int, characters: Iterable[Word]) -> Word:
     for byte in characters:
         value = (value * prime & MASK ^ byte) & MASK
     return value
 
 
-def _fnv1a(characters: Iterable[Word], value: Word, prime: int) -> Word:
+def _fnv1a(value: Word, prime: int, characters: Iterable[Word]) -> Word:
     for byte in characters:
         value = (value ^ byte) * prime & MASK
     return value
@@ -249,3 +255,21 @@ def _jenkins(key: Sequence[Word], length: int) -> Word:
 def _turned(value: Word, bits: int) -> Word:
     """A word turned to the left."""
     return value << bits & MASK | value >> 32 - bits
+
+
+BY_CHARACTERS: dict[str, Callable[[Iterable[Word]], Word]] = {
+    "one_at_a_time": _one_at_a_time,
+    "crc16": partial(_crc16, 0),
+    "fnv1_64": partial(_fnv1, FNV_64_START, FNV_64_PRIME),
+    "fnv1a_64": partial(_fnv1a, FNV_64_START, FNV_64_PRIME),
+    "fnv1_32": partial(_fnv1, FNV_32_START, FNV_32_PRIME),
+    "fnv1a_32": partial(_fnv1a, FNV_32_START, FNV_32_PRIME),
+}
+"""The arithmetic of those that take a key by signed characters."""
+
+BY_WORDS: dict[str, Callable[[Sequence[Word], int], Word]] = {
+    "hsieh": _hsieh,
+    "murmur": _murmur,
+    "jenkins": _jenkins,
+}
+"""The arithmetic of those that take a key by words and its length, which is not 0."""

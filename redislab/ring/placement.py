@@ -2,10 +2,9 @@
 
 A key, or the part of it between the two characters of `hash_tag`, is hashed (`hashes.py`) and
 looked up (`distributions.py`) among the servers that are live. When one is ejected or comes back
-the table is built anew for those that are left. Keys that come often are found in a dictionary,
-which is emptied when it is full, so that it has a bound and costs no bookkeeping; asking it is all
-that the way of a request has to do. Follows `server_pool_idx` and `server_pool_hash` in
-`src/nc_server.c` of twemproxy 0.5.0.
+the table is built anew for those that are left. Where keys that come often belong is remembered
+(`remembered.py`), and to ask that is all that the way of a request has to do. Follows
+`server_pool_idx` and `server_pool_hash` in `src/nc_server.c` of twemproxy 0.5.0.
 """
 
 from __future__ import annotations
@@ -23,11 +22,10 @@ from redislab.ring.distributions import (
     points_of,
 )
 from redislab.ring.hashes import DEFAULT_HASH, Hash, hash_named
+from redislab.ring.remembered import Remembered
 from redislab.ring.servers import Server, in_order
+from redislab.ring.vectors import hashes_of
 
-# A longer key is not remembered, so that these are some megabytes at most.
-KEY_BYTES_MAX = 128
-KEYS_MAX = 32_768
 HASH_TAG_LENGTH = 2
 
 
@@ -120,7 +118,7 @@ class Placement:
         self._open, self._close = tag[:1], tag[1:]
         self._random = random
         self._table: Continuum | Slots | None = None
-        self._remembered = _Remembered(self._find)
+        self._remembered = Remembered(self._find)
         if distribution == "random" and len(self.servers) > 1:
             self.index_of = self._draw
         else:
@@ -130,6 +128,17 @@ class Placement:
     def owner(self, key: bytes) -> Server:
         """The server of a key; raises LookupError when none is live."""
         return self.servers[self.index_of(key)]
+
+    def indexes_of(self, keys: Sequence[bytes]) -> Sequence[int]:
+        """The numbers of the servers of many keys: an array with numpy, else a list.
+
+        Raises:
+            LookupError: none is live.
+        """
+        if self._table is None:
+            return [self.index_of(key) for key in keys]
+        parts = [self.hashed_part(key) for key in keys] if self._open else keys
+        return self._table.owners_of(hashes_of(self.hash_name, parts))
 
     def rebuild(self, live: Collection[int]) -> None:
         """Place keys on these servers only, by number; on none is possible, too."""
@@ -182,21 +191,3 @@ class Placement:
             raise LookupError("no server of the pool is live")
         assert self._random is not None
         return self._random.choice(self.live)
-
-
-class _Remembered(dict[bytes, int]):
-    """The numbers of the servers of keys that were asked for lately, and how to find others."""
-
-    __slots__ = ("_find",)
-
-    def __init__(self, find: Callable[[bytes], int]) -> None:
-        super().__init__()
-        self._find = find
-
-    def __missing__(self, key: bytes) -> int:
-        index = self._find(key)
-        if len(key) <= KEY_BYTES_MAX:
-            if len(self) >= KEYS_MAX:
-                self.clear()
-            self[key] = index
-        return index

@@ -120,13 +120,17 @@ async def running(pools: Sequence[Pool]) -> AsyncIterator[list[Path]]:
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 while not all(socket.exists() for socket in sockets):
-                    assert process.returncode is None, Path(f"{folder}/log").read_text()
+                    assert process.returncode is None, log_text(folder)
                     await asyncio.sleep(0.005)
             yield sockets
         finally:
             if process.returncode is None:
                 process.terminate()
             await process.wait()
+
+
+def log_text(folder: str) -> str:
+    return Path(folder, "log").read_text(encoding="utf-8")
 
 
 async def answers(socket: Path, keys: Sequence[bytes]) -> list[int]:

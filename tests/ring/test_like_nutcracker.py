@@ -6,12 +6,10 @@ bytes, words, binary ones, and such with all sorts of hash tags.
 """
 
 import asyncio
-from pathlib import Path
 from random import Random
 
 import pytest
 
-from redislab.ring.distributions import ketama_counts
 from redislab.ring.hashes import HASHES
 from redislab.ring.placement import Placement
 from redislab.ring.servers import Server
@@ -57,24 +55,43 @@ def named(*names):
     ]
 
 
-SETS = {
-    "three": lambda folder: free_servers(3),
-    "uneven weights": lambda folder: free_servers(10, weights=UNEVEN),
-    "names": lambda folder: named("m", "größer", "zz", "aa", "鍵", "server-with-a-long-name", "b", "a-0"),
-    "port 11211": lambda folder: servers_without_ports(5),
-    "one": lambda folder: free_servers(1),
-    "forty": lambda folder: free_servers(40, weights=(1, 1, 2, 5)),
-    "sockets": lambda folder: [Server(f"{folder}/{n}", 0, n) for n in range(1, 5)],
-    "light and heavy": lambda folder: free_servers(5, weights=(1, 70, 9000, 3, 211)),
-    "names that are cut": lambda folder: named("x" * 269, "x" * 270, "y" * 271, "z" * 400),
-    "equals that are not": lambda folder: free_servers(25),
-}
 TAGS = {"three": "{}", "uneven weights": "$$", "forty": "{}", "sockets": "}{"}
+
+
+def set_of_servers(name, folder):
+    match name:
+        case "three":
+            return free_servers(3)
+        case "uneven weights":
+            return free_servers(10, weights=UNEVEN)
+        case "names":
+            return named("m", "größer", "zz", "aa", "鍵", "server-with-a-long-name", "b", "a-0")
+        case "port 11211":
+            return servers_without_ports(5)
+        case "one":
+            return free_servers(1)
+        case "forty":
+            return free_servers(40, weights=(1, 1, 2, 5))
+        case "sockets":
+            return [Server(f"{folder}/{number}", 0, number) for number in range(1, 5)]
+        case "light and heavy":
+            return free_servers(5, weights=(1, 70, 9000, 3, 211))
+        case "names that are cut":
+            return named("x" * 269, "x" * 270, "y" * 271, "z" * 400)
+        case "equals that have fewer points":
+            return free_servers(25)
+    raise AssertionError(name)
+
+
+SETS = (
+    *("three", "uneven weights", "names", "port 11211", "one", "forty", "sockets"),
+    *("light and heavy", "names that are cut", "equals that have fewer points"),
+)
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_keys_are_where_nutcracker_puts_them(name, tmp_path):
-    servers = SETS[name](tmp_path)
+    servers = set_of_servers(name, tmp_path)
     tag = TAGS.get(name, "")
     pools = [
         Pool(servers, hash_name, distribution, tag)
@@ -84,9 +101,7 @@ def test_keys_are_where_nutcracker_puts_them(name, tmp_path):
     asked = keys(name)
     told = asyncio.run(ask(servers, pools, asked))
     for pool, numbers in zip(pools, told, strict=True):
-        placement = Placement(
-            servers, hash=pool.hash, distribution=pool.distribution, hash_tag=tag
-        )
+        placement = Placement(servers, hash=pool.hash, distribution=pool.distribution, hash_tag=tag)
         elsewhere = [
             key
             for key, number in zip(asked, numbers, strict=True)
