@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redislab.ring.distributions import Continuum, Slots, points_of
+from redislab.ring.distributions import CIRCLE, Continuum, Slots, points_of
 from redislab.ring.hashes import hash_named
 from redislab.views.display import View
 from redislab.views.fallback import cell_text, fallback_for, table_html
@@ -74,6 +74,8 @@ class RingView(View):
         nodes: their names, or their weights by their names.
         hash: the hash of the keys, by nutcracker's name for it.
         points_per_weight: how many points on the circle a node has for each unit of its weight.
+        places: where the point of a node is while it has only one, as a part of the circle, 0 to
+            less than 1; other points are where MD5 puts them.
         keys: the keys to draw, or how many to make up.
         sample: how many keys to count; they are others than those that are drawn.
         title: the title, also for a screen reader.
@@ -93,6 +95,7 @@ class RingView(View):
         *,
         hash: str = "md5",  # noqa: A002 - as nutcracker's file calls it
         points_per_weight: int = 1,
+        places: Mapping[str, float] | None = None,
         keys: Sequence[str] | int = KEYS_DRAWN,
         sample: int = KEYS_COUNTED,
         title: str = "A hash ring, and modulo beside it",
@@ -102,6 +105,7 @@ class RingView(View):
         if not self.nodes:
             raise ValueError("a ring needs a node")
         self.points_per_weight = _points(points_per_weight)
+        self._places = {node: _place(place) for node, place in (places or {}).items()}
         self.steps: list[RingStep] = []
         self._hash = hash_named(hash)
         drawn = [f"user:{n}" for n in range(1, keys + 1)] if isinstance(keys, int) else list(keys)
@@ -311,7 +315,9 @@ class RingView(View):
         count = self.nodes[node] * self.points_per_weight
         name = f"{node} {count}"
         if name not in self._points:
-            self._points[name] = list(points_of(node.encode(), count))
+            given = self._places.get(node) if count == 1 else None
+            points = points_of(node.encode(), count) if given is None else (given,)
+            self._points[name] = list(points)
         return name
 
     def _circle(self) -> Continuum:
@@ -402,6 +408,12 @@ def _weight(weight: int) -> int:
     if not 1 <= weight <= WEIGHT_MAX:
         raise ValueError(f"a weight is a whole number from 1 to {WEIGHT_MAX}, not {weight}")
     return weight
+
+
+def _place(part: float) -> int:
+    if not 0 <= part < 1:
+        raise ValueError(f"a place is a part of the circle, from 0 up to 1, not {part}")
+    return int(part * CIRCLE)
 
 
 def _points(count: int) -> int:

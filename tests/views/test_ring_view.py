@@ -170,3 +170,17 @@ def test_a_page_says_and_shows_what_moved(show):
     assert len([one for one in told if ": hash " in one]) == len(state["ring_moved"])
     slider.send_keys(Keys.HOME)
     assert drawn().startswith("nodes at first: A, B and C. A: 2 points")
+
+
+def test_points_can_be_put_by_hand_while_a_node_has_one():
+    quarters = {name: at / 4 for at, name in enumerate("ABCD")}
+    view = RingView("ABCD", places=quarters)
+    view.remove("B")
+    view.remove("C")
+    # D has the place at three quarters, and with its own quarter those of B and C before it.
+    shares = {node["name"]: node["keys"] / 10_000 for node in last(view)["nodes"]}
+    assert shares == {"A": pytest.approx(0.25, abs=0.02), "D": pytest.approx(0.75, abs=0.02)}
+    view.set_points(2)
+    assert view.recording.meta["points"]["D 2"] == list(points_of(b"D", 2))
+    with pytest.raises(ValueError, match="from 0 up to 1, not 1"):
+        RingView("AB", places={"A": 1.0})
