@@ -1,4 +1,4 @@
-"""The command line: `redislab server`, `sentinel`, `benchmark`, `chaos`.
+"""The command line: `redislab server`, `sentinel`, `proxy`, `benchmark`, `chaos`.
 
 Each command has a room of its own, imported when it is asked for, and takes the options of the
 program it stands in for.
@@ -18,6 +18,7 @@ from redislab import __version__
 COMMANDS = {
     "server": ("redislab.server.main", "one Redis node on a port, as redis-server"),
     "sentinel": ("redislab.sentinel.main", "watch masters and replace them, as redis-sentinel"),
+    "proxy": ("redislab.ring.proxy.main", "share keys among servers, as nutcracker (twemproxy)"),
     "chaos": ("redislab.chaos.command", "harm a lab at random, and check it at every step"),
     "benchmark": ("redislab.benchmark", "measure a server, as redis-benchmark"),
 }

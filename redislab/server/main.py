@@ -89,7 +89,7 @@ def main(argv: list[str], kind: Kind = SERVER) -> int:
     _announce(log, kind, argv)
     for line in config.warnings():
         log.warning(line)
-    return _run(_serve(config, kind, sink))
+    return run(_serve(config, kind, sink))
 
 
 async def _serve(config: Config, kind: Kind, sink: Sink) -> int:
@@ -126,7 +126,7 @@ def _announce(log: Log, kind: Kind, argv: list[str]) -> None:
         )
 
 
-def _run(coroutine: Coroutine[Any, Any, int]) -> int:
+def run(coroutine: Coroutine[Any, Any, int]) -> int:
     """Run to the end, on uvloop if it is there."""
     try:
         import uvloop
@@ -148,13 +148,18 @@ def _remove_pid(path: str, node: Node) -> None:
 
 
 class Sink:
-    """Where log lines go: standard output, or a file that is opened by its name for every line."""
+    """Where log lines go: a stream, or a file that is opened by its name for every line.
 
-    def __init__(self) -> None:
+    Args:
+        stream: for as long as there is no file; standard output by default.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
         self._path = ""
 
     def open(self, path: str) -> None:
-        """Write to a file from now on; to standard output for an empty name.
+        """Write to a file from now on; to the stream for an empty name.
 
         Raises:
             OSError: it cannot be opened.
@@ -167,7 +172,7 @@ class Sink:
     def __call__(self, line: str) -> None:
         """Write one line."""
         if not self._path:
-            _write_line(sys.stdout, line)
+            _write_line(self._stream or sys.stdout, line)
             return
         with Path(self._path).open("a", encoding="utf-8", errors="backslashreplace") as file:
             _write_line(file, line)
