@@ -1,21 +1,21 @@
 """The view of a hash ring: nodes come and go, and beside it keys move under modulo hashing as well.
 
-`RingView` keeps a hash ring, changes it as its reader says, and records one frame for each change:
-where the points are, whose the arcs are, how many of very many keys each node has, which of the
-keys that are drawn have moved. The same keys are placed by their hash modulo the number of nodes,
-in the order in which the nodes are listed, so that both can be compared.
+`RingView` has a `Ring`, puts another one in its place as its reader says, and records one frame for
+each change: where the points are, whose the arcs are, how many of very many keys each node has,
+which of the keys that are drawn have moved. The same keys are placed by their hash modulo the
+number of nodes, in the order in which the nodes are listed, so that both can be compared.
 """
 
 from __future__ import annotations
 
 import html
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redislab.ring.distributions import CIRCLE, Continuum, Slots, points_of
-from redislab.ring.hashes import hash_named
+from redislab.ring.distributions import CIRCLE, points_of
+from redislab.ring.others import Modulo
+from redislab.ring.ring import Ring
 from redislab.views.display import View
 from redislab.views.fallback import cell_text, fallback_for, table_html
 from redislab.views.recording import Frame, Json, Recorder, Recording
@@ -48,41 +48,22 @@ class RingStep:
     modulo_moved: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """Where all keys are at one moment, by the names of the nodes.
-
-    Attributes:
-        points: of each node its name, and the name of its points.
-        ring: the node of each counted key on the ring.
-        modulo: its node by modulo.
-        drawn_ring: the node of each drawn key on the ring.
-        drawn_modulo: its node by modulo.
-    """
-
-    points: tuple[tuple[str, str], ...] = ()
-    ring: tuple[str, ...] = ()
-    modulo: tuple[str, ...] = ()
-    drawn_ring: tuple[str, ...] = ()
-    drawn_modulo: tuple[str, ...] = ()
-
-
 class RingView(View):
     """A hash ring that its reader changes.
 
     Args:
-        nodes: their names, or their weights by their names.
+        nodes: their names, or their weights by their names; or a ring, whose hash and points count.
         hash: the hash of the keys, by nutcracker's name for it.
         points_per_weight: how many points on the circle a node has for each unit of its weight.
-        places: where the point of a node is while it has only one, as a part of the circle, 0 to
-            less than 1; other points are where MD5 puts them.
+        places: where the point of a node is while every node has only one, as a part of the circle,
+            0 to less than 1; other points are where MD5 puts them.
         keys: the keys to draw, or how many to make up.
         sample: how many keys to count; they are others than those that are drawn.
         title: the title, also for a screen reader.
 
     Attributes:
-        nodes: the weight of each node.
-        points_per_weight: as above, as it is now.
+        ring: the ring as it is now.
+        modulo: the same nodes, with keys by modulo.
         steps: what was done so far.
 
     Raises:
@@ -91,7 +72,7 @@ class RingView(View):
 
     def __init__(
         self,
-        nodes: Iterable[str] | Mapping[str, int] = ("A", "B", "C"),
+        nodes: Iterable[str] | Mapping[str, int] | Ring = ("A", "B", "C"),
         *,
         hash: str = "md5",  # noqa: A002 - as nutcracker's file calls it
         points_per_weight: int = 1,
@@ -100,35 +81,35 @@ class RingView(View):
         sample: int = KEYS_COUNTED,
         title: str = "A hash ring, and modulo beside it",
     ) -> None:
-        given = nodes if isinstance(nodes, Mapping) else dict.fromkeys(nodes, 1)
-        self.nodes: dict[str, int] = {name: _weight(weight) for name, weight in given.items()}
-        if not self.nodes:
-            raise ValueError("a ring needs a node")
-        self.points_per_weight = _points(points_per_weight)
-        self._places = {node: _place(place) for node, place in (places or {}).items()}
+        self._places = dict(places or {})
+        self._is_given = isinstance(nodes, Ring)
+        if isinstance(nodes, Ring):
+            self.ring = nodes
+        else:
+            given = nodes if isinstance(nodes, Mapping) else list(nodes)
+            self.ring = Ring(given, hash=hash, points_per_weight=_points(points_per_weight))
+            self.ring = self._made(self.ring.weights)
+        self.modulo = Modulo(self.ring.weights, hash=self.ring.hash)
         self.steps: list[RingStep] = []
-        self._hash = hash_named(hash)
-        drawn = [f"user:{n}" for n in range(1, keys + 1)] if isinstance(keys, int) else list(keys)
-        self._drawn = [self._hash(key.encode()) for key in drawn]
-        self._sample = [self._hash(b"key:%d" % n) for n in range(sample)]
-        self._before = _Placed()
+        self._drawn = [f"user:{n + 1}" for n in range(keys)] if isinstance(keys, int) else [*keys]
+        self._sample = [f"key:{n}" for n in range(sample)]
         self._looked = ""
         self._names: dict[str, None] = {}
         self._points: dict[str, list[int]] = {}
         self._fields: dict[str, Any] = {}
         self._status: Any = None
-        pairs: list[Json] = [[key, value] for key, value in zip(drawn, self._drawn, strict=True)]
+        pairs: list[Json] = [[key, self.ring.place(key)] for key in self._drawn]
         super().__init__(
             Recorder(
                 "ring",
                 title,
                 now=lambda: float(len(self.steps)),
                 sample=dict,
-                meta={"keys": pairs, "sample": sample, "hash": hash, "pace": "steps"},
+                meta={"keys": pairs, "sample": sample, "hash": self.ring.hash, "pace": "steps"},
                 frames_max=FRAMES_MAX,
             )
         )
-        self._show("nodes at first")
+        self._record("nodes at first")
 
     # -- what a reader does ----------------------------------------------------------------------
 
@@ -139,10 +120,10 @@ class RingView(View):
             ValueError: it is there already, or has no name, or a weight that cannot be.
         """
         name = node.strip()
-        if not name or name in self.nodes:
-            raise ValueError(f"there is a node {name!r} already" if name else "a node has a name")
-        self.nodes[name] = _weight(weight)
-        return self._step(f"add {name}")
+        if not name:
+            raise ValueError("a node has a name")
+        ring = self.ring.add(name, _weight(weight))
+        return self._step(f"add {name}", ring if self._is_given else self._made(ring.weights))
 
     def remove(self, node: str) -> RingStep:
         """Take a node off the ring.
@@ -151,29 +132,30 @@ class RingView(View):
             ValueError: there is no such node, or it is the last one.
         """
         self._check(node)
-        if len(self.nodes) == 1:
+        if len(self.ring.nodes) == 1:
             raise ValueError(f"{node} is the last node: nobody would be left to have the keys")
-        del self.nodes[node]
-        return self._step(f"remove {node}")
+        ring = self.ring.remove(node)
+        return self._step(f"remove {node}", ring if self._is_given else self._made(ring.weights))
 
     def weigh(self, node: str, weight: int) -> RingStep:
         """Give a node another weight; raises ValueError for a node or a weight that cannot be."""
         self._check(node)
-        self.nodes[node] = _weight(weight)
-        return self._step(f"weight of {node}: {weight}")
+        weights = {**self.ring.weights, node: _weight(weight)}
+        self._is_given = False
+        return self._step(f"weight of {node}: {weight}", self._made(weights))
 
     def set_points(self, points_per_weight: int) -> RingStep:
         """Give every node so many points for each unit of its weight; raises ValueError below 1."""
-        self.points_per_weight = _points(points_per_weight)
+        made = self._made(self.ring.weights, _points(points_per_weight))
+        self._is_given = False
         points = "1 point" if points_per_weight == 1 else f"{points_per_weight} points"
-        return self._step(f"{points} for each unit of weight")
+        return self._step(f"{points} for each unit of weight", made)
 
     def find(self, key: str) -> str:
         """Show where a key goes, and return the node that has it."""
         self._looked = key
-        looked = self._look()
-        self._add_frame(f"find {key}", None)
-        return str(looked["node"]) if looked else ""
+        self._record(f"find {key}")
+        return self.ring.owner(key)
 
     @property
     def table(self) -> Table:
@@ -201,12 +183,13 @@ class RingView(View):
             return made
 
         width = ipywidgets.Layout(width="190px")
+        points = self.ring.points_per_weight
         self._status = ipywidgets.HTML()
         rows = [
             [
                 field("new", ipywidgets.Text(value=self._next(), description="node", layout=width)),
                 self._button("add", self._add, "put it on the ring"),
-                field("node", ipywidgets.Dropdown(options=list(self.nodes), layout=width)),
+                field("node", ipywidgets.Dropdown(options=list(self.ring.nodes), layout=width)),
                 self._button("remove", self._remove, "take it off the ring"),
                 field(
                     "weight",
@@ -220,8 +203,8 @@ class RingView(View):
                 field(
                     "points",
                     ipywidgets.SelectionSlider(
-                        options=sorted({*POINTS_CHOICES, self.points_per_weight}),
-                        value=self.points_per_weight,
+                        options=sorted({*POINTS_CHOICES, points}),
+                        value=points,
                         description="points",
                         continuous_update=False,
                     ),
@@ -248,7 +231,7 @@ class RingView(View):
 
     def _slide(self, _change: object) -> None:
         wanted = self._fields["points"].value
-        if wanted != self.points_per_weight:
+        if wanted != self.ring.points_per_weight:
             self._press("points", lambda: self.set_points(wanted))
 
     def _button(self, label: str, action: Callable[[], object], tooltip: str) -> Any:
@@ -275,132 +258,131 @@ class RingView(View):
         if not self._fields:
             return
         node, points = self._fields["node"], self._fields["points"]
-        if list(node.options) != list(self.nodes):
-            node.options = list(self.nodes)
+        if list(node.options) != list(self.ring.nodes):
+            node.options = list(self.ring.nodes)
         # A slider with other options begins at the first of them, and nobody has moved it there.
         points.unobserve(self._slide, names="value")
-        if self.points_per_weight not in points.options:
-            points.options = sorted({*points.options, self.points_per_weight})
-        points.value = self.points_per_weight
+        if self.ring.points_per_weight not in points.options:
+            points.options = sorted({*points.options, self.ring.points_per_weight})
+        points.value = self.ring.points_per_weight
         points.observe(self._slide, names="value")
-        if self._fields["new"].value in self.nodes:
+        if self._fields["new"].value in self.ring.nodes:
             self._fields["new"].value = self._next()
 
     def _next(self) -> str:
         """A name that no node has: the next letter."""
         letters = (chr(ord("A") + number) for number in range(26))
-        return next((letter for letter in letters if letter not in self.nodes), "")
+        return next((letter for letter in letters if letter not in self.ring.nodes), "")
 
     # -- inside ----------------------------------------------------------------------------------
 
     def _check(self, node: str) -> None:
-        if node not in self.nodes:
-            raise ValueError(f"no node {node!r}; there are {', '.join(self.nodes)}")
+        if node not in self.ring.nodes:
+            raise ValueError(f"no node {node!r}; there are {', '.join(self.ring.nodes)}")
 
-    def _step(self, what: str) -> RingStep:
-        before, now = self._before, self._place()
-        step = RingStep(
-            what,
-            len(self.nodes),
-            len(self._sample),
-            _differ(before.ring, now.ring),
-            _differ(before.modulo, now.modulo),
-        )
+    def _made(self, weights: Mapping[str, int], points_per_weight: int | None = None) -> Ring:
+        """A ring with these weights, and points where MD5 puts them or where they were put."""
+        points = points_per_weight or self.ring.points_per_weight
+        if self._places and points == 1 and set(weights.values()) == {1}:
+            return Ring.placed(
+                {node: self._places.get(node, _by_md5(node)) for node in weights},
+                hash=self.ring.hash,
+            )
+        return Ring(weights, hash=self.ring.hash, points_per_weight=points)
+
+    def _step(self, what: str, ring: Ring) -> RingStep:
+        """Put another ring in the place of this one, and record what that does."""
+        before, self.ring = (self.ring, self.modulo), ring
+        self.modulo = Modulo(ring.weights, hash=ring.hash)
+        moved = before[0].moved(ring, self._sample)
+        by_modulo = before[1].moved(self.modulo, self._sample)
+        step = RingStep(what, len(ring.nodes), moved.keys, moved.moved, by_modulo.moved)
         self.steps.append(step)
-        self._show(what, step)
+        flows = list(moved.flows)
+        told: dict[str, Json] = {
+            "ring": moved.moved,
+            "modulo": by_modulo.moved,
+            "from": list(dict.fromkeys(source for source, _ in flows)),
+            "to": list(dict.fromkeys(target for _, target in flows)),
+        }
+        self._record(what, before, told)
+        self._follow()
         return step
 
-    def _list(self, node: str) -> str:
-        """The name of a node's points, which are made when they are asked for."""
-        count = self.nodes[node] * self.points_per_weight
-        name = f"{node} {count}"
-        if name not in self._points:
-            given = self._places.get(node) if count == 1 else None
-            points = points_of(node.encode(), count) if given is None else (given,)
-            self._points[name] = list(points)
-        return name
-
-    def _circle(self) -> Continuum:
-        return Continuum(
-            (number, self._points[self._list(node)]) for number, node in enumerate(self.nodes)
-        )
-
-    def _place(self) -> _Placed:
-        names = list(self.nodes)
-        circle = self._circle()
-        slots = Slots(enumerate(self.nodes.values()))
-        return _Placed(
-            tuple((node, self._list(node)) for node in names),
-            tuple(names[circle.owner(value)] for value in self._sample),
-            tuple(names[slots.owner(value)] for value in self._sample),
-            tuple(names[circle.owner(value)] for value in self._drawn),
-            tuple(names[slots.owner(value)] for value in self._drawn),
-        )
-
-    def _show(self, what: str, step: RingStep | None = None) -> None:
-        """Record the nodes as they are now, compared with how they were before."""
-        before, now = self._before, self._place()
-        self._before = now
-        self._add_frame(what, before if step else None, step)
-        self._follow()
-
-    def _add_frame(self, what: str, before: _Placed | None, step: RingStep | None = None) -> None:
-        now = self._before
-        self._names |= dict.fromkeys(self.nodes)
+    def _record(
+        self,
+        what: str,
+        before: tuple[Ring, Modulo] | None = None,
+        moved: dict[str, Json] | None = None,
+    ) -> None:
+        """Record the nodes as they are now, compared with how they were before a change."""
+        ring, modulo = before or (self.ring, self.modulo)
+        lists, kept = self._lists(self.ring), self._lists(ring)
+        self._names |= dict.fromkeys(self.ring.nodes)
         points: dict[str, Json] = {name: list(places) for name, places in self._points.items()}
         self.recorder.set_meta(names=list(self._names), points=points)
-        kept = now if before is None else before
-        ring, modulo = Counter(now.ring), Counter(now.modulo)
-        total = sum(self.nodes.values())
+        on_ring, by_modulo = self.ring.counts(self._sample), self.modulo.counts(self._sample)
+        total = sum(self.ring.weights.values())
+        owners, modulos = self.ring.owners(self._drawn), self.modulo.owners(self._drawn)
         nodes: list[Json] = [
             {
                 "name": node,
-                "weight": self.nodes[node],
-                "points": name,
-                "keys": ring[node],
-                "modulo": modulo[node],
-                "fair": self.nodes[node] / total,
+                "weight": weight,
+                "points": lists[node],
+                "keys": on_ring[node],
+                "modulo": by_modulo[node],
+                "fair": weight / total,
             }
-            for node, name in now.points
+            for node, weight in self.ring.weights.items()
         ]
-        moved: Json = None
-        if step is not None:
-            moved = {"ring": step.ring_moved, "modulo": step.modulo_moved}
         state: dict[str, Json] = {
             "step": what,
             "nodes": nodes,
-            "before": [list(pair) for pair in kept.points],
-            "owners": list(now.drawn_ring),
-            "modulo": list(now.drawn_modulo),
-            "ring_moved": _places(kept.drawn_ring, now.drawn_ring),
-            "modulo_moved": _places(kept.drawn_modulo, now.drawn_modulo),
+            "before": [[node, name] for node, name in kept.items()],
+            "owners": [*owners],
+            "modulo": [*modulos],
+            "ring_moved": _differ(ring.owners(self._drawn), owners),
+            "modulo_moved": _differ(modulo.owners(self._drawn), modulos),
             "moved": moved,
             "looked": self._look(),
         }
         last = self.recorder.last
         self.recorder.add(Frame(0.0 if last is None else last.time + 1, state))
 
+    def _lists(self, ring: Ring) -> dict[str, str]:
+        """Of each node the name of its points; the same points have the same name in all frames."""
+        places: dict[str, list[int]] = {node: [] for node in ring.nodes}
+        for point in ring.points:
+            places[point.node].append(point.place)
+        found = {}
+        for node, mine in places.items():
+            name = f"{node} {len(mine)}"
+            while self._points.setdefault(name, mine) != mine:
+                name += "'"
+            found[node] = name
+        return found
+
     def _look(self) -> dict[str, Json] | None:
         """Where the key goes that was asked for; None if none was."""
         if not self._looked:
             return None
-        value = self._hash(self._looked.encode())
-        names = list(self.nodes)
-        circle = self._circle()
+        point = self.ring.point(self._looked)
         return {
             "key": self._looked,
-            "hash": value,
-            "point": circle.point(value),
-            "node": names[circle.owner(value)],
-            "modulo": names[Slots(enumerate(self.nodes.values())).owner(value)],
+            "hash": self.ring.place(self._looked),
+            "point": point.place,
+            "node": point.node,
+            "modulo": self.modulo.owner(self._looked),
         }
 
 
-def _differ(before: Sequence[str], now: Sequence[str]) -> int:
-    return sum(a != b for a, b in zip(before, now, strict=True))
+def _by_md5(node: str) -> float:
+    """Where MD5 puts the one point of a node, as a part of the circle."""
+    return points_of(node.encode(), 1)[0] / CIRCLE
 
 
-def _places(before: Sequence[str], now: Sequence[str]) -> list[Json]:
+def _differ(before: Sequence[str], now: Sequence[str]) -> list[Json]:
+    """The places at which two lists differ."""
     return [at for at, (a, b) in enumerate(zip(before, now, strict=True)) if a != b]
 
 
@@ -408,12 +390,6 @@ def _weight(weight: int) -> int:
     if not 1 <= weight <= WEIGHT_MAX:
         raise ValueError(f"a weight is a whole number from 1 to {WEIGHT_MAX}, not {weight}")
     return weight
-
-
-def _place(part: float) -> int:
-    if not 0 <= part < 1:
-        raise ValueError(f"a place is a part of the circle, from 0 up to 1, not {part}")
-    return int(part * CIRCLE)
 
 
 def _points(count: int) -> int:

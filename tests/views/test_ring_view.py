@@ -7,6 +7,7 @@ import pytest
 
 from redislab.ring.distributions import points_of
 from redislab.ring.hashes import hash_named
+from redislab.ring.ring import Ring
 from redislab.views import RingView
 from redislab.views.recording import Recording
 from redislab.views.static import page_html, recording_html
@@ -37,6 +38,7 @@ def test_a_node_that_comes_takes_keys_from_others_and_nobody_else_gets_any():
     counted = {node["name"]: node["keys"] for node in last(view)["nodes"]}
     assert counted == {node: after.count(node) for node in "ABCD"}
     assert counted["D"] == step.ring_moved
+    assert last(view)["moved"]["to"] == ["D"]
     # By modulo only a key whose hash has the same remainder by 3 and 4 may stay: 3 of 12.
     values = [hash_named("md5")(key.encode()) for key in keys]
     assert step.modulo_moved == sum(value % 3 != value % 4 for value in values)
@@ -44,7 +46,7 @@ def test_a_node_that_comes_takes_keys_from_others_and_nobody_else_gets_any():
 
 
 def test_a_node_that_goes_leaves_its_keys_to_others_and_theirs_stay():
-    view = RingView("ABCD", points_per_weight=3, keys=["one", "two", "three", "four", "five"])
+    view = RingView(list("ABCD"), points_per_weight=3, keys=["one", "two", "three", "four", "five"])
     before = dict(zip(["one", "two", "three", "four", "five"], last(view)["owners"], strict=True))
     view.remove("B")
     state = last(view)
@@ -74,6 +76,20 @@ def test_weights_and_points_change_the_shares():
     assert [row[0] for row in view.table.rows] == [each.what for each in view.steps]
 
 
+def test_a_ring_that_is_given_keeps_its_points_until_there_are_others():
+    view = RingView(Ring.placed({"A": 0.25, "D": [0.0, 0.5]}, hash="md5"))
+    assert view.recording.meta["points"] == {"A 1": [2**30], "D 2": [0, 2**31]}
+    shares = {node["name"]: node["keys"] / 10_000 for node in last(view)["nodes"]}
+    assert shares == {"A": pytest.approx(0.25, abs=0.02), "D": pytest.approx(0.75, abs=0.02)}
+    view.add("E")
+    assert view.recording.meta["points"]["D 2"] == [0, 2**31]
+    view.set_points(1)
+    state = last(view)
+    assert state["before"] == [["A", "A 1"], ["D", "D 2"], ["E", "E 1"]]
+    assert [node["points"] for node in state["nodes"]] == ["A 1'", "D 1", "E 1"]
+    assert view.recording.meta["points"]["A 1'"] == list(points_of(b"A", 1))
+
+
 def test_a_key_is_shown_on_its_way_and_that_counts_as_no_change():
     view = RingView("ABC")
     assert view.find("user:7") == owners_by_hand("ABC", ["user:7"])[0]
@@ -88,18 +104,18 @@ def test_what_cannot_be_is_refused_and_nothing_changes():
     view = RingView("A")
     frames = len(view.recording.frames)
     for wrong, said in (
-        (lambda: view.add("A"), "there is a node 'A' already"),
+        (lambda: view.add("A"), "'A' is there already"),
         (lambda: view.add("  "), "a node has a name"),
         (lambda: view.add("B", 0), "a weight is a whole number from 1 to 10, not 0"),
         (lambda: view.remove("A"), "A is the last node"),
         (lambda: view.remove("Z"), "no node 'Z'; there are A"),
         (lambda: view.set_points(0), "a node has 1 to 1000 points for a weight of 1, not 0"),
-        (lambda: RingView([]), "a ring needs a node"),
+        (lambda: RingView([]), "there has to be a node"),
         (lambda: RingView("AB", hash="sha1"), "sha1"),
     ):
         with pytest.raises(ValueError, match=said):
             wrong()
-    assert list(view.nodes) == ["A"]
+    assert list(view.ring.nodes) == ["A"]
     assert len(view.recording.frames) == frames
 
 
@@ -112,23 +128,23 @@ def test_the_buttons_do_what_they_say_and_tell_what_went_wrong():
     }
     assert widgets["node"].value == "C"
     widgets["add"].click()
-    assert list(view.nodes) == ["A", "B", "C"]
+    assert list(view.ring.nodes) == ["A", "B", "C"]
     assert widgets["node"].value == "D"
     assert widgets["choice"].options == ("A", "B", "C")
     widgets["choice"].value = "A"
     widgets["remove"].click()
-    assert list(view.nodes) == ["B", "C"]
+    assert list(view.ring.nodes) == ["B", "C"]
     widgets["weight"].value = 4
     widgets["choice"].value = "C"
     widgets["weigh"].click()
-    assert view.nodes["C"] == 4
+    assert view.ring.weights["C"] == 4
     widgets["points"].value = 40
-    assert view.points_per_weight == 40
+    assert view.ring.points_per_weight == 40
     widgets["find"].click()
     assert last(view)["looked"]["key"] == "user:7"
     widgets["node"].value = "B"
     widgets["add"].click()
-    assert "there is a node" in rows[-1].value
+    assert "is there already" in rows[-1].value
     view.set_points(7)
     assert widgets["points"].value == 7
 
@@ -162,6 +178,7 @@ def test_a_page_says_and_shows_what_moved(show):
     assert f"of {last(view)['looked']['node']}; by modulo" in drawn()
     slider.send_keys(Keys.ARROW_LEFT)
     assert f"on the ring {step.ring_moved:,} of 10,000 keys moved" in drawn()
+    assert f"({step.ring_moved / 10_000:.1%}, all to D)".replace("%", " %") in drawn()
     note = driver.find_element("css selector", "p[aria-live=polite]").text
     assert f"by modulo {step.modulo_moved:,}" in note
     ringed = driver.find_elements("css selector", 'circle[style*="stroke: var(--rl-red)"] title')
@@ -181,6 +198,10 @@ def test_points_can_be_put_by_hand_while_a_node_has_one():
     shares = {node["name"]: node["keys"] / 10_000 for node in last(view)["nodes"]}
     assert shares == {"A": pytest.approx(0.25, abs=0.02), "D": pytest.approx(0.75, abs=0.02)}
     view.set_points(2)
-    assert view.recording.meta["points"]["D 2"] == list(points_of(b"D", 2))
-    with pytest.raises(ValueError, match="from 0 up to 1, not 1"):
+    assert sorted(view.recording.meta["points"]["D 2"]) == sorted(points_of(b"D", 2))
+    view.set_points(1)
+    assert [node["points"] for node in last(view)["nodes"]] == ["A 1", "D 1"]
+    view.add("Z")
+    assert view.recording.meta["points"]["Z 1"] == list(points_of(b"Z", 1))
+    with pytest.raises(ValueError, match="from 0 up to 1, not"):
         RingView("AB", places={"A": 1.0})

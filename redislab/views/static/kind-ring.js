@@ -7,8 +7,8 @@
 // meta: {names: [every node that there ever was], points: {"A 4": [hash]}, keys: [[key, hash]], sample:
 // how many keys are counted, hash}. state: {step, nodes: [{name, weight, points: "A 4", share, keys,
 // modulo, fair}], before: [[name, "A 4"]], owners: [name of each drawn key's node], modulo: [likewise], ring_moved:
-// [place of a drawn key], modulo_moved: [likewise], moved: {ring, modulo} or null, looked: {key, hash, point, node,
-// modulo} or null}.
+// [place of a drawn key], modulo_moved: [likewise], moved: {ring, modulo, from: [name], to: [name]} or null, looked:
+// {key, hash, point, node, modulo} or null}.
 
 const WHOLE = 2 ** 32;
 const COLORS = [
@@ -103,7 +103,10 @@ export default function create({ svg, html }) {
   function sentence(state, meta) {
     if (state.looked && !state.moved) return "";
     if (!state.moved) return `${state.step}: ${listed(state.nodes.map((node) => node.name))}.`;
-    return `${state.step}: on the ring ${exact(state.moved.ring)} of ${exact(meta.sample)} keys moved (${percent(state.moved.ring / meta.sample)}), `
+    const { from, to } = state.moved;
+    // Where all go to one node, or all come from one, that is what the ring is for.
+    const way = (from.length === 1 ? ` from ${from[0]}` : "") + (to.length === 1 ? ` to ${to[0]}` : "");
+    return `${state.step}: on the ring ${exact(state.moved.ring)} of ${exact(meta.sample)} keys moved (${percent(state.moved.ring / meta.sample)}${way && `, all${way}`}), `
       + `by modulo ${exact(state.moved.modulo)} (${percent(state.moved.modulo / meta.sample)}).`;
   }
 
