@@ -63,7 +63,8 @@ class Server:
     def parse(cls, text: str) -> Server:
         """Read "host:port:weight [name]" or "/path:weight [name]".
 
-        It is taken apart from its end, as the original does, so that a host may have colons.
+        It is taken apart from its end, as the original does, so that a host may have colons. A
+        weight that does not fit an int is refused, where the original counts on with what is left.
 
         Raises:
             ValueError: it is none; the message is nutcracker's, without the directive before it.

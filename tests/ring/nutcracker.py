@@ -12,6 +12,7 @@ import contextlib
 import functools
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -48,8 +49,8 @@ class Pool:
     hash_tag: str = ""
     more: str = ""  # further lines of the file
 
-    def text(self, name: str, socket: Path) -> str:
-        lines = [f"listen: {socket}", f"hash: {self.hash}", f"distribution: {self.distribution}"]
+    def text(self, name: str, path: Path) -> str:
+        lines = [f"listen: {path}", f"hash: {self.hash}", f"distribution: {self.distribution}"]
         lines += [f'hash_tag: "{self.hash_tag}"'] if self.hash_tag else []
         lines += ["redis: true", *self.more.splitlines(), "servers:"]
         lines += [f"- {server}" for server in self.servers]
@@ -108,9 +109,9 @@ class Backends:
 async def running(pools: Sequence[Pool]) -> AsyncIterator[list[Path]]:
     """Run nutcracker with these pools; the sockets that they listen on, in the same order."""
     with tempfile.TemporaryDirectory(prefix="redislab-nc-") as folder:
-        sockets = [Path(folder) / str(number) for number in range(len(pools))]
+        paths = [Path(folder) / str(number) for number in range(len(pools))]
         file = Path(folder) / "nutcracker.yml"
-        texts = (pool.text(f"p{n}", sockets[n]) for n, pool in enumerate(pools))
+        texts = (pool.text(f"p{n}", paths[n]) for n, pool in enumerate(pools))
         file.write_text("\n".join(texts), encoding="utf-8")
         process = await asyncio.create_subprocess_exec(
             nutcracker(),
@@ -119,23 +120,29 @@ async def running(pools: Sequence[Pool]) -> AsyncIterator[list[Path]]:
         )
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                while not all(socket.exists() for socket in sockets):
+                while not all(accepts(path) for path in paths):
                     assert process.returncode is None, log_text(folder)
                     await asyncio.sleep(0.005)
-            yield sockets
+            yield paths
         finally:
             if process.returncode is None:
                 process.terminate()
             await process.wait()
 
 
+def accepts(path: Path) -> bool:
+    """Whether somebody listens on a socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 def log_text(folder: str) -> str:
     return Path(folder, "log").read_text(encoding="utf-8")
 
 
-async def answers(socket: Path, keys: Sequence[bytes]) -> list[int]:
+async def answers(path: Path, keys: Sequence[bytes]) -> list[int]:
     """The numbers of the servers that a pool sends these keys to."""
-    reader, writer = await asyncio.open_unix_connection(str(socket))
+    reader, writer = await asyncio.open_unix_connection(str(path))
     data = b""
     try:
         for begin in range(0, len(keys), PIPELINE):
