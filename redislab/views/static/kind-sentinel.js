@@ -9,6 +9,7 @@
 // found out. `scenario` is the run as JSON and `code` as a program, for a reader to take along.
 
 const BOX = { least: 158, gap: 14, height: 94, between: 40, arc: 36 };
+const MARGIN = 22; // px beside the lines of a box, together
 const LEFT = 76; // px, where the time axis begins
 const LANE = 14; // px for one line of labels
 const LANES = 10;
@@ -47,6 +48,13 @@ export default function create({ svg, html, format, download, copy }) {
   function linkWord(node, state) {
     if (isCut(state, node.name, node.follows)) return node.link === "up" ? "cut, not noticed yet" : "cut";
     return node.syncing ? "full resynchronization" : `link ${node.link}`;
+  }
+
+  // On a phone a box has room for the name of the master and some fourteen letters.
+  const SHORT = { "cut, not noticed yet": "cut, unnoticed", "full resynchronization": "full resync" };
+  function linkLine(node, state, room) {
+    const [long, word] = [`${node.follows}: ${linkWord(node, state)}`, SHORT[linkWord(node, state)]];
+    return word && fit(long, room) !== long ? `${node.follows}: ${word}` : long;
   }
 
   const behind = (node) => (node.behind === null ? "" : node.behind === 0 ? "in step" : `${exact(node.behind)} bytes behind`);
@@ -95,7 +103,7 @@ export default function create({ svg, html, format, download, copy }) {
 
   function box(one, { x, y, width }, [word, tone], strong, lines, pick) {
     const alive = one.state === "running";
-    const room = width - 22;
+    const room = width - MARGIN;
     return svg(
       "g", { class: pick ? "rl-pick" : null, onclick: pick ? () => pick(one.name) : null },
       svg("rect", {
@@ -122,7 +130,7 @@ export default function create({ svg, html, format, download, copy }) {
     [`offset ${exact(node.offset)}`],
     [`${exact(node.keys)} key${node.keys === 1 ? "" : "s"}`, "muted"],
     ...(node.follows ? [
-      [`${node.follows}: ${linkWord(node, state)}`, isCut(state, node.name, node.follows) ? "red" : node.link === "up" ? "teal" : "amber"],
+      [linkLine(node, state, place.width - MARGIN), isCut(state, node.name, node.follows) ? "red" : node.link === "up" ? "teal" : "amber"],
       [behind(node)],
     ] : []),
   ], pick);
