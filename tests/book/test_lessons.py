@@ -18,7 +18,8 @@ from tests.book.conftest import ROOT
 
 LESSONS = [pytest.param(lesson, id=lesson.name) for lesson in lessons(ROOT)]
 SECTIONS = ("## Check yourself", "## One step on: real Redis", "## Summary", "## Exercises")
-PORTS = r"\b639\d\b"  # those that lessons use for servers of the reader's own
+# Those that lessons use for servers and proxies of the reader's own.
+PORTS = r"\b(?:639\d|760\d|22121|22222)\b"
 
 # A person waits for a server that comes up in the background, and a busy machine takes its time.
 PATIENCE = """
@@ -111,6 +112,8 @@ def test_three_exercises_have_their_solutions_folded(lesson):
 def test_the_commands_for_a_machine_of_ones_own_work(commands, tmp_path):
     if shutil.which("redis-server") is None or shutil.which("redis-benchmark") is None:
         pytest.skip("redis-server and its tools are not installed (apt install redis-server)")
+    if re.search(r"(?m)^nutcracker ", commands) and shutil.which("nutcracker") is None:
+        pytest.skip("nutcracker is not installed (apt install nutcracker)")
     ports = {name: str(free_port()) for name in sorted(set(re.findall(PORTS, commands)))}
     commands = re.sub(PORTS, lambda found: ports[found[0]], commands)
     commands = re.sub(r"-n (\d+)0\b", r"-n \1", commands)  # a tenth of the requests will do
@@ -187,3 +190,26 @@ def test_our_command_takes_the_configuration_file_of_a_lesson(text, tmp_path):
     # Every line of the file was taken: the only mistake is the one that was added to it.
     assert done.returncode == 1
     assert ">>> 'maxmemory \"lots\"'" in done.stdout + done.stderr
+
+
+def proxies_files():
+    """Return the configuration files of proxies that lessons show, as parameters of a test."""
+    return [
+        pytest.param(text, id=f"{lesson.name}-{number}")
+        for lesson in lessons(ROOT)
+        for number, text in enumerate(
+            re.findall(r"(?ms)^(alpha:\n.*?)^(?:YAML$|```)", prose(lesson))
+        )
+    ]
+
+
+@pytest.mark.parametrize("text", proxies_files())
+def test_both_proxies_take_the_configuration_file_of_a_lesson(text, tmp_path):
+    (tmp_path / "nutcracker.yml").write_text(text, encoding="utf-8")
+    ours = [sys.executable, "-m", "redislab", "proxy"]
+    programs = [ours, ["nutcracker"]] if shutil.which("nutcracker") else [ours]
+    for program in programs:
+        command = [*program, "-t", "-c", "nutcracker.yml"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "syntax is ok" in done.stderr
