@@ -493,7 +493,9 @@ class PartitionView(LabView):
             options=list(SIDES),
             value=self.watch.rounds[-1].sides[host],
             description=host,
-            style={"button_width": "2.2em"},
+            # Narrower, and a notebook cuts the one letter off, or runs two names together.
+            style={"button_width": "3.4em"},
+            layout=ipywidgets.Layout(margin="0 12px 4px 0"),
         )
 
         def move(change: Mapping[str, Any]) -> None:
