@@ -95,6 +95,8 @@ def test_charts_are_drawn_and_follow_the_theme(reader, page):
 def test_replays_play_pause_change_speed_and_slide(reader, page):
     reader.open(page)
     reader.run("document.querySelectorAll('.lab-cover button').forEach((one) => one.click())")
+    # Solutions are folded away, and some have a replay in them.
+    reader.run("document.querySelectorAll('article details').forEach((one) => { one.open = true })")
     views = reader.run(
         "return [...document.querySelectorAll('.redislab-view .rl-player')]"
         ".filter((bar) => !bar.hidden).map((bar) => bar.parentElement)"
