@@ -108,7 +108,7 @@ class Split(Batch):
         if join == "ok":
             return b"+OK" if all(reply == b"+OK" for reply in replies) else INVALID
         if join == "sum":
-            if not all(reply[:1] == b":" for reply in replies):
+            if not all(reply[:1] == b":" and reply[1:].isdigit() for reply in replies):
                 return INVALID
             return b":%d" % sum(int(reply[1:]) for reply in replies)
         values = [_values(reply) for reply in replies]

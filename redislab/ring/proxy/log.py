@@ -8,6 +8,7 @@ The original puts the place in its source before each message; here there is non
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -65,3 +66,9 @@ def shown(word: bytes) -> str:
     """A word of a client, short and on one line."""
     text = word[:_SHOWN_MAX].decode("utf-8", "replace")
     return "".join(char if char.isprintable() else "." for char in text)
+
+
+def reason(failure: OSError) -> str:
+    """What has failed, in the words of the system, without what asyncio says around them."""
+    number = failure.errno or 0
+    return os.strerror(number) if number > 0 else failure.strerror or str(failure)

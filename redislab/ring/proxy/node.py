@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from redislab.ring.proxy.log import DEFAULT, Log
+from redislab.ring.proxy.log import DEFAULT, Log, reason
 from redislab.ring.proxy.pool import Pool, Turn, listen
 from redislab.ring.proxy.session import Session
 from redislab.ring.proxy.settings import KEY_ROOM
@@ -78,7 +78,7 @@ class ProxyNode:
                 lambda: StatsSession(lambda: snapshot(self)), host, port
             )
         except OSError as failure:
-            self.log.problem(f"stats: bind to '{host}:{port}' failed: {failure.strerror}")
+            self.log.problem(f"stats: bind to '{host}:{port}' failed: {reason(failure)}")
             raise
 
     def _new_pool(self, config: PoolConfig) -> Pool:
@@ -90,7 +90,7 @@ class ProxyNode:
         try:
             listener = await listen(self._loop, config, lambda: Session(pool))
         except OSError as failure:
-            self.log.problem(f"bind to addr '{text}' failed: {failure.strerror}")
+            self.log.problem(f"bind to addr '{text}' failed: {reason(failure)}")
             raise
         self.log.notice(
             f"listening on '{text}' in redis pool '{config.name}' with {len(config.servers)} "

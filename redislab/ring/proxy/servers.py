@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from redislab.ring.proxy.batches import Batch
 from redislab.ring.proxy.ejection import Action, Event, Health
+from redislab.ring.proxy.log import reason
 from redislab.ring.proxy.replies import GarbageError, ReplyReader
 from redislab.wire.resp import bulks
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from redislab.ring.servers import Server
 
 # Errors after which a server is better left alone for a while, and the reply is not passed on.
-_FAILURES: Final = (b"-OOM", b"-BUSY", b"-LOADING")
+_FAILURES: Final = frozenset({b"-OOM", b"-BUSY", b"-LOADING"})
 # A server that takes no more is not written to any more from here on.
 _UNSENT_BYTES: Final = 1024 * 1024
 UNKNOWN: Final = 0  # the number of an error that has none: a server has just hung up
@@ -221,7 +222,7 @@ class Connection(asyncio.Protocol):
                 await loop.create_unix_connection(lambda: self, server.host)
         except OSError as failure:
             self._attempt = None
-            self.pool.log.notice(f"connect to server '{server}' failed: {failure.strerror}")
+            self.pool.log.notice(f"connect to server '{server}' failed: {reason(failure)}")
             self._end(_number(failure))
         else:
             self._attempt = None
@@ -258,16 +259,16 @@ class Connection(asyncio.Protocol):
             self._end(errno.EINVAL)
             return
         shard, waiting = self.shard, self.waiting
-        if len(replies) > len(waiting):
-            # A reply that nobody asked for: whose the others are cannot be known any more.
-            self._end(errno.EINVAL)
-            return
+        # A reply that nobody asked for: whose those after it are cannot be known any more.
+        has_stray = len(replies) > len(waiting)
+        if has_stray:
+            del replies[len(waiting) :]
         shard.responses += len(replies)
         shard.response_bytes += len(data)
         take = waiting.popleft
         last: Batch | None = None
         for reply in replies:
-            if reply[0] == 0x2D and reply.startswith(_FAILURES):  # -
+            if reply[0] == 0x2D and reply.split(b" ", 1)[0] in _FAILURES:  # -
                 if last is not None:
                     last.touch()
                 self._end(errno.EINVAL)
@@ -283,7 +284,9 @@ class Connection(asyncio.Protocol):
             last.touch()
             if shard.health.failures:
                 shard.replied()
-        if not waiting:
+        if has_stray:
+            self._end(errno.EINVAL)
+        elif not waiting:
             self.sent_bytes = 0
             if self._is_retired:
                 self.close()
