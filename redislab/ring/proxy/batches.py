@@ -9,6 +9,8 @@ fills one place of the batch it belongs to.
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING, Final
 
 from redislab.ring.proxy.commands import Command
@@ -17,8 +19,22 @@ if TYPE_CHECKING:
     from redislab.ring.proxy.session import Session
 
 _CRLF: Final = b"\r\n"
-# What a client is told where the parts of a request do not fit together.
-INVALID: Final = b"-ERR Invalid argument"
+
+
+class Failure(bytes):
+    """What a proxy says of a request that no server has answered, without its last line end."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, number: int) -> Failure:
+        """A failure of the system, by its number; 0 is one that has none."""
+        return cls(b"-ERR " + (os.strerror(number).encode() if number else b"unknown"))
+
+
+_UNKNOWN: Final = Failure.of(0)
+# Where the parts of a request do not fit together.
+INVALID: Final = Failure.of(errno.EINVAL)
 
 
 class Batch:
@@ -101,10 +117,14 @@ class Split(Batch):
     def _joined(self) -> bytes:
         replies = [reply or b"" for reply in self.replies]
         join = self.command.join
-        for reply in replies:
-            if reply[:1] == b"-":
-                # A server that refuses its part; one that was not reached said so in our words.
-                return reply if reply.startswith(b"-ERR Connection") else INVALID
+        # A server that refuses its part has not failed; for the whole there is one word only.
+        errors = [
+            reply if isinstance(reply, Failure) else INVALID
+            for reply in replies
+            if reply[:1] == b"-"
+        ]
+        if errors:
+            return next((each for each in errors if each != _UNKNOWN), _UNKNOWN)
         if join == "ok":
             return b"+OK" if all(reply == b"+OK" for reply in replies) else INVALID
         if join == "sum":

@@ -7,6 +7,7 @@ is installed.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -204,6 +205,8 @@ async def _until_stopped(node: ProxyNode, options: Options) -> int:
         await node.start()
     except OSError:
         return 1
+    # What is there now is there to stay, so nobody needs to look whether it is garbage.
+    gc.freeze()
     code = 0
 
     def end(number: signal.Signals) -> None:

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from redislab.ring.placement import Placement
+from redislab.ring.proxy.batches import Failure
 from redislab.ring.proxy.log import Log, shown
-from redislab.ring.proxy.servers import Connection, Shard, error_reply
+from redislab.ring.proxy.servers import Connection, Shard
 from redislab.ring.proxy.session import Session
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from redislab.ring.servers import Server
     from redislab.server.environment import Environment
 
-_NOBODY: Final = error_reply(errno.ECONNREFUSED)
+_NOBODY: Final = Failure.of(errno.ECONNREFUSED)
 
 
 class Turn:

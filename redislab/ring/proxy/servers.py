@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
-from redislab.ring.proxy.batches import Batch
+from redislab.ring.proxy.batches import Batch, Failure
 from redislab.ring.proxy.ejection import Action, Event, Health
 from redislab.ring.proxy.log import reason
 from redislab.ring.proxy.replies import GarbageError, ReplyReader
@@ -31,11 +30,6 @@ _FAILURES: Final = frozenset({b"-OOM", b"-BUSY", b"-LOADING"})
 # A server that takes no more is not written to any more from here on.
 _UNSENT_BYTES: Final = 1024 * 1024
 UNKNOWN: Final = 0  # the number of an error that has none: a server has just hung up
-
-
-def error_reply(number: int) -> bytes:
-    """What a client is told of an error of the system, without the line end."""
-    return b"-ERR " + (os.strerror(number).encode() if number else b"unknown")
 
 
 class Shard:
@@ -326,7 +320,7 @@ class Connection(asyncio.Protocol):
         self._hang_up()
         waiting, self.waiting = self.waiting, deque()
         self.unsent.clear()
-        reply = error_reply(number)
+        reply = Failure.of(number)
         for batch, place in waiting:
             batch.answer(place, reply)
         self.pool.forward_errors += len(waiting)

@@ -106,4 +106,3 @@ BAD = {
     "an address twice": GOOD + GOOD.replace("alpha", "beta"),
     "a pool twice": GOOD + GOOD.replace("22121", "22122"),
 }
-# Where each directive that can be wrong is: line and column of what is told.

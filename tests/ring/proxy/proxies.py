@@ -50,9 +50,12 @@ def request(*words: bytes) -> bytes:
 
 
 def configuration(port: int, servers: Sequence[int], more: str = "") -> str:
-    """A file with one pool; `more` are directives, one a line."""
+    """A file with one pool; `more` are directives, one a line.
+
+    The servers have names, so that a key's does not depend on ports.
+    """
     lines = [f"listen: {HOST}:{port}", "redis: true", *more.splitlines(), "servers:"]
-    lines += [f"- {HOST}:{server}:1" for server in servers]
+    lines += [f"- {HOST}:{server}:1 shard-{at}" for at, server in enumerate(servers)]
     return "alpha:\n" + "".join(f"  {line}\n" for line in lines)
 
 

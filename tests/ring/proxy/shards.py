@@ -100,7 +100,11 @@ def silent(visit: Visit, words: list[bytes]) -> None:
 
 def says(data: bytes) -> Manner:
     """Answer all with these bytes."""
-    return lambda visit, words: visit.say(data)
+
+    def manner(visit: Visit, words: list[bytes]) -> None:
+        visit.say(data)
+
+    return manner
 
 
 def says_and_hangs_up(data: bytes) -> Manner:
