@@ -43,18 +43,18 @@ class Batch:
     Attributes:
         session: whose they are.
         replies: each without its last line end; None where it has not come.
-        missing: how many have not come.
+        count, missing: how many there are, and how many have not come.
         written: how many were written to the client.
         size: bytes of the requests.
         since: when they came, on the loop's clock.
     """
 
-    __slots__ = ("missing", "replies", "session", "since", "size", "written")
+    __slots__ = ("count", "missing", "replies", "session", "since", "size", "written")
 
     def __init__(self, session: Session, count: int, size: int, since: float) -> None:
         self.session = session
         self.replies: list[bytes | None] = [None] * count
-        self.missing = count
+        self.count = self.missing = count
         self.written = 0
         self.size = size
         self.since = since

@@ -23,13 +23,17 @@ from redislab.ring.proxy.servers import Connection
 if TYPE_CHECKING:
     from redislab.ring.proxy.pool import Pool
 
-# So much of what a client sends is looked at in one turn; then the others have theirs.
-TURN_BYTES: Final = 16 * 1024
-# A client with more requests under way than this, in bytes, is not read from.
+# A client has so many requests under way, and a chunk more; less once it reads slowly, for then
+# their replies pile up. With each turn in which it does not lag it may have one more again.
+WINDOW: Final = 512
+SLOW_WINDOW: Final = 16
+# So much of a chunk is looked at for each request of the window; then the others have their turn.
+REQUEST_BYTES: Final = 32
+# Nor does it have more under way than this, in bytes.
 UNDER_WAY_BYTES: Final = 1024 * 1024
 # One whose socket takes no more is not read from, from here on; and from there on hung up on.
 SLOW_READER_BYTES: Final = 64 * 1024
-UNREAD_BYTES: Final = 64 * 1024 * 1024
+UNREAD_BYTES: Final = 256 * 1024 * 1024
 _CRLF: Final = b"\r\n"
 _PONG: Final = b"+PONG"
 _OK: Final = b"+OK"
@@ -55,6 +59,8 @@ class Session(asyncio.Protocol):
         self.authenticated = not pool.config.redis_auth
         self._reader = RequestReader()
         self._under_way = 0  # bytes of the requests in `batches`
+        self._asked = 0  # how many they are
+        self._window = WINDOW
         self._rest = b""  # what came and was not looked at
         self._is_paused = self._is_slow = False
         # No more requests are taken; the connection ends with the last reply.
@@ -85,6 +91,7 @@ class Session(asyncio.Protocol):
     def pause_writing(self) -> None:
         """It reads more slowly than it asks."""
         self._is_slow = True
+        self._window = SLOW_WINDOW
 
     def resume_writing(self) -> None:
         """It has caught up."""
@@ -107,28 +114,34 @@ class Session(asyncio.Protocol):
         if self._rest:
             self._rest += data
             return
-        if len(data) > TURN_BYTES and not self._reader.unfinished:
-            at = data.rfind(b"\r\n*", 0, TURN_BYTES) + 2  # before a request, if that can be
+        most = self._window * REQUEST_BYTES
+        if len(data) > most and not self._reader.unfinished:
+            at = data.rfind(b"\r\n*", 0, most) + 2  # before a request, if that can be
             if at > 1:
                 self._rest = data[at:]
                 data = data[:at]
         self._take(data)
-        if self._rest or self._is_slow or self._under_way > UNDER_WAY_BYTES:
+        if self._rest or self._is_full:
             self._pause()
+
+    @property
+    def _is_full(self) -> bool:
+        """No more may be under way."""
+        return self._is_slow or self._asked > self._window or self._under_way > UNDER_WAY_BYTES
 
     def _pause(self) -> None:
         """Read no more for now."""
         if not self._is_gone:
             self._transport.pause_reading()
             self._is_paused = True
-            if self._rest and not self._is_slow and self._under_way <= UNDER_WAY_BYTES:
+            if self._rest and not self._is_full:
                 self.pool.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
         """Read on, unless there is still too much under way."""
         if self._is_gone or not self._is_paused:
             return
-        if self._is_slow or self._under_way > UNDER_WAY_BYTES:
+        if self._is_full:
             return
         self._is_paused = False
         rest, self._rest = self._rest, b""
@@ -167,6 +180,7 @@ class Session(asyncio.Protocol):
         batch = Batch(self, 1, len(data), pool.loop.time())
         self.batches.append(batch)
         self._under_way += len(data)
+        self._asked += 1
         try:
             index = pool.index_of(words[1])
         except LookupError:
@@ -192,6 +206,7 @@ class Session(asyncio.Protocol):
         batch = Batch(self, len(requests), size, pool.loop.time())
         self.batches.append(batch)
         self._under_way += size
+        self._asked += len(requests)
         index_of, key_max = pool.index_of, pool.key_max
         is_plain = self.authenticated
         groups: dict[int, tuple[list[int], list[bytes]]] = {}
@@ -353,6 +368,7 @@ class Session(asyncio.Protocol):
                 break
             batches.popleft()
             self._under_way -= batch.size
+            self._asked -= batch.count
             out += batch.replies[batch.written :] if batch.written else batch.replies  # type: ignore[arg-type]
         if out:
             transport = self._transport
@@ -364,8 +380,11 @@ class Session(asyncio.Protocol):
         if self._is_ending:
             if not batches and not self._rest:
                 self._transport.close()
-        elif self._is_paused and not self._is_slow:
-            self._go_on()
+        elif not self._is_slow:
+            if self._window < WINDOW:
+                self._window += 1
+            if self._is_paused:
+                self._go_on()
 
 
 def _take_first(batch: Batch, out: list[bytes]) -> None:
