@@ -15,16 +15,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from redislab.labs.replication import ReplicationLab
+    from redislab.labs.ring import RingLab
     from redislab.labs.sentinel import SentinelLab
     from redislab.labs.single import SingleLab
     from redislab.magics import load_ipython_extension
 
 __version__ = "0.1.0"
 
-__all__ = ["ReplicationLab", "SentinelLab", "SingleLab", "__version__", "load_ipython_extension"]
+__all__ = [
+    "ReplicationLab",
+    "RingLab",
+    "SentinelLab",
+    "SingleLab",
+    "__version__",
+    "load_ipython_extension",
+]
 
 _HOMES = {
     "ReplicationLab": "redislab.labs.replication",
+    "RingLab": "redislab.labs.ring",
     "SentinelLab": "redislab.labs.sentinel",
     "SingleLab": "redislab.labs.single",
     "load_ipython_extension": "redislab.magics",

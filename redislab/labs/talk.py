@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 from redislab.wire.clitext import format_reply
 from redislab.wire.replies import Reply, ReplyParser
 from redislab.wire.requests import split_words
 from redislab.wire.resp import bulks
-from redislab.worlds.base import NodeHandle
+from redislab.worlds.base import Address, NodeHandle, World
 
 REPLY_TIMEOUT_S = 10.0
 SILENCE_S = 0.05  # a node that says nothing for so long has said all it will
@@ -123,3 +124,28 @@ async def exchange(
         return received
     finally:
         writer.close()
+
+
+def read_all(world: World, at: str, address: Address, timeout_s: float) -> bytes:
+    """Everything that a node says to who connects, until it hangs up.
+
+    Args:
+        world: whose node it is.
+        at: the host to connect from.
+        address: what to connect to.
+        timeout_s: how long it may be silent.
+
+    Raises:
+        OSError: nobody listens, or it fell silent.
+    """
+    options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    kind: Any = world.connections(at, options)
+    host, port = address
+    sock = kind(host=host, port=port, **options)._connect()
+    try:
+        received = b""
+        while chunk := sock.recv(CHUNK_BYTES):
+            received += chunk
+        return received
+    finally:
+        sock.close()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from redislab.views.durability import DurabilityView
     from redislab.views.messages import SpaceTimeView, spacetime
     from redislab.views.predictions import Prediction, check, predict
+    from redislab.views.proxy import ProxyView, ProxyWatch
     from redislab.views.recording import Frame, Recorder, Recording
     from redislab.views.replication import BacklogView, ReplicationWatch, TopologyView
     from redislab.views.ring import RingView
@@ -33,6 +34,8 @@ __all__ = [
     "HandView",
     "HandWatch",
     "Prediction",
+    "ProxyView",
+    "ProxyWatch",
     "Recorder",
     "Recording",
     "ReplicationWatch",
@@ -65,6 +68,8 @@ _HOMES = {
     "HandView": "byhand",
     "HandWatch": "byhand",
     "Prediction": "predictions",
+    "ProxyView": "proxy",
+    "ProxyWatch": "proxy",
     "Recorder": "recording",
     "Recording": "recording",
     "ReplicationWatch": "replication",

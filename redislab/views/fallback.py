@@ -28,6 +28,7 @@ _HOMES = {
     "durability": "redislab.views.durability",
     "wire": "redislab.views.wire",
     "benchmark": "redislab.views.benchmark",
+    "proxy": "redislab.views.proxy",
     "ring": "redislab.views.ring",
     "predict": "redislab.views.predictions",
     "check": "redislab.views.predictions",

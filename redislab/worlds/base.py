@@ -54,8 +54,8 @@ class NodeSpec:
         name: the name of its host, such as "redis-6379"; made from the port when empty.
         config: directives of its configuration file by name, each with what stands behind its
             name, or with a tuple of that for a directive that has several lines. A port of "0" or
-            none means a free one.
-        program: which program it is: "redis", or "sentinel".
+            none means a free one. Of a proxy, see `proxies.py`.
+        program: which program it is: "redis", "sentinel" or "proxy".
         real: whether it is the real program or ours; None is what the world's nodes are. `live`
             and `redis` run both kinds side by side, `sim` only ours.
     """
@@ -126,9 +126,14 @@ class World(Protocol):
 
     Names are those of hosts. Every method that takes one raises KeyError for a name that is not
     known. Seconds are those of the world's clock: virtual in `sim`, real in `live` and `redis`.
+
+    Attributes:
+        name: "sim", "live" or "redis".
+        began_at: when the world began, in seconds since the epoch, by the nodes' clocks.
     """
 
     name: str
+    began_at: float
 
     @property
     def now(self) -> float:

@@ -168,7 +168,7 @@ class LiveWorld(RealWorld):
             from redislab.worlds.redis import ProcessNode, real_command
 
             return ProcessNode(self, spec, handle, site, real_command(spec.program))
-        return Guest(self, spec, handle, site, self._make_node or node_factory(spec))
+        return Guest(self, spec, handle, site, self._make_node or node_factory(spec, handle.port))
 
 
 def _cpu_time() -> tuple[float, float]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from redislab.worlds.base import LogLine, NodeSpec, WorldError
+from redislab.worlds.base import Address, LogLine, NodeSpec, WorldError
+from redislab.worlds.proxies import CONFIG_NAME, PROXY, arguments, is_proxy, pool_file
 
 if TYPE_CHECKING:
     from redislab.server import Environment
@@ -56,11 +59,43 @@ def sentinel_node(file: str, environment: Environment) -> Runnable:
     return SentinelNode(config, environment)
 
 
+def proxy_node(file: str, environment: Environment, spec: NodeSpec, port: int) -> Runnable:
+    """One proxy of ours.
+
+    Args:
+        file: its configuration file.
+        environment: its surroundings.
+        spec: what else it is told.
+        port: that it is known by.
+
+    Raises:
+        WorldError: nutcracker would not take its file; the message has nutcracker's words.
+    """
+    from redislab.ring.proxy.conf import ConfError, read_conf
+    from redislab.ring.proxy.node import ProxyNode
+    from redislab.ring.proxy.options import read_options
+
+    options = read_options(arguments(spec, port))
+    try:
+        read = read_conf(environment.disk.read(file), file)
+    except ConfError as wrong:
+        raise WorldError(f"{environment.name} cannot be started: {wrong}") from wrong
+    config = replace(
+        read,
+        mbuf_size=options.mbuf_size,
+        stats_host=options.stats_addr,
+        stats_port=options.stats_port,
+    )
+    return ProxyNode(config, environment, options.verbose)
+
+
 _FACTORIES: dict[str, NodeFactory] = {"redis": redis_node, "sentinel": sentinel_node}
 
 
-def node_factory(spec: NodeSpec) -> NodeFactory:
-    """What makes a node of ours of this kind."""
+def node_factory(spec: NodeSpec, port: int) -> NodeFactory:
+    """What makes a node of ours of this kind, which is known by this port."""
+    if is_proxy(spec):
+        return partial(proxy_node, spec=spec, port=port)
     return _FACTORIES[spec.program]
 
 
@@ -107,8 +142,9 @@ class LogLines:
 
 def check_program(spec: NodeSpec) -> None:
     """Raises WorldError for a program that this release does not know."""
-    if spec.program not in _FACTORIES:
-        known = " and ".join(map(repr, _FACTORIES))
+    programs = (*_FACTORIES, PROXY)
+    if spec.program not in programs:
+        known = ", ".join(map(repr, programs))
         raise WorldError(f"there is no program {spec.program!r} here, only {known}")
 
 
@@ -129,8 +165,16 @@ def joined(first: Directives, second: Directives) -> Directives:
     return both
 
 
-def configuration(config: Directives) -> bytes:
-    """A configuration file of these directives."""
+def configuration(spec: NodeSpec, listen: Address, config: Directives) -> bytes:
+    """A node's configuration file.
+
+    Args:
+        spec: of the node.
+        listen: where it listens.
+        config: its directives, for a program that has such.
+    """
+    if is_proxy(spec):
+        return pool_file(spec, listen)
     lines = [
         f"{name} {value or _EMPTY}\n"
         for name, values in config.items()
@@ -141,7 +185,7 @@ def configuration(config: Directives) -> bytes:
 
 def config_name(spec: NodeSpec) -> str:
     """What the configuration file of a node is called."""
-    return f"{spec.program}.conf"
+    return CONFIG_NAME if is_proxy(spec) else f"{spec.program}.conf"
 
 
 def asked_port(spec: NodeSpec) -> int:

@@ -59,6 +59,7 @@ from redislab.worlds.nodes import (
     node_name,
 )
 from redislab.worlds.ports import LOCALHOST, free_port
+from redislab.worlds.proxies import is_proxy
 from redislab.worlds.routes import Dialing, Routes, Site, is_taken
 from redislab.worlds.workspace import Workspace
 
@@ -165,7 +166,8 @@ class RealNode(ABC):
         """The configuration file: made before the first run, and left to the node after it."""
         path = self.world.workspace.make(self.handle.name) / config_name(self.spec)
         if self.runs == 1:
-            path.write_bytes(configuration(self.directives()))
+            config = configuration(self.spec, self.site.own, self.directives())
+            path.write_bytes(config)
         return path
 
     @property
@@ -435,7 +437,7 @@ class RealWorld(CommonWorld[RealNode]):
         if self._is_closed:
             raise RuntimeError("the lab is closed")
         check_program(spec)
-        port = asked_port(spec) or free_port(with_bus=_has_bus(spec))
+        port = asked_port(spec) or free_port(with_bus=_has_bus(spec) or is_proxy(spec))
         name = node_name(spec, port)
         self._check_new(name)
         host = str(spec.config.get("bind", LOCALHOST)).split()[0].lstrip("-")

@@ -1,9 +1,9 @@
-"""The `redis` world: real redis-server processes, started, watched and stopped by us.
+"""The `redis` world: real redis-servers, Sentinels and proxies, started, watched and stopped by us.
 
-Each node has a directory of its own under one temporary directory, with its redis.conf and its log.
-The processes and the directory are gone when the world is closed, and also when this process is
-killed: a watchdog (`watchdog.py`) sees to that. They are in a session of their own, so an interrupt
-of a notebook's cell does not reach them.
+Each node has a directory of its own under one temporary directory, with its configuration file and
+its log. The processes and the directory are gone when the world is closed, and also when this
+process is killed: a watchdog (`watchdog.py`) sees to that. They are in a session of their own, so
+an interrupt of a notebook's cell does not reach them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from redislab.worlds import proxies
 from redislab.worlds.base import (
     LogLine,
     NodeHandle,
@@ -31,7 +32,7 @@ from redislab.worlds.base import (
     State,
     WorldError,
 )
-from redislab.worlds.nodes import Directives, node_factory
+from redislab.worlds.nodes import Directives, config_name, node_factory
 from redislab.worlds.real import RealNode, RealWorld
 
 if TYPE_CHECKING:
@@ -64,16 +65,21 @@ class ProcessNode(RealNode):
         command: Sequence[str],
     ) -> None:
         super().__init__(world, spec, handle, site)
-        self.made += (LOG_NAME, OUTPUT_NAME)
-        self._command = command
+        is_proxy = proxies.is_proxy(spec)
+        own_log = str(spec.config.get("logfile", LOG_NAME))
+        self._log_name = proxies.LOG_NAME if is_proxy else own_log
+        files = (proxies.LOG_NAME, proxies.PID_NAME) if is_proxy else (LOG_NAME,)
+        self.made += (*files, OUTPUT_NAME)
+        words = proxies.arguments(spec, handle.port) if is_proxy else [config_name(spec)]
+        self._command = [*command, *words]
         self._process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:
         """Start it; the first time with a new configuration file, which it may rewrite."""
-        config = self.configure()
+        self.configure()
         with (self.home / OUTPUT_NAME).open("wb") as output:
             self._process = subprocess.Popen(
-                [*self._command, config.name],
+                self._command,
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -117,7 +123,7 @@ class ProcessNode(RealNode):
     def log(self) -> str:
         """What it printed, and its log file."""
         output = (self.home / OUTPUT_NAME).read_text(errors="replace")
-        log = self.home / str(self.spec.config.get("logfile", LOG_NAME))
+        log = self.home / self._log_name
         return output + (log.read_text(errors="replace") if log.is_file() else "")
 
     def log_lines(self) -> list[LogLine]:
@@ -141,9 +147,9 @@ class ProcessNode(RealNode):
         """Wait until it answers; raises WorldError with its last words if it ends."""
         ends = time.monotonic() + READY_SECONDS_MAX
         host, port = self.site.own
-        with redis.Redis(
-            host=host, port=port, socket_timeout=1, retry=Retry(NoBackoff(), 0)
-        ) as probe:
+        options = proxies.CLIENT_OPTIONS if proxies.is_proxy(self.spec) else {}
+        retry = Retry(NoBackoff(), 0)
+        with redis.Redis(host=host, port=port, socket_timeout=1, retry=retry, **options) as probe:
             while time.monotonic() < ends:
                 if process.poll() is not None:
                     break
@@ -186,7 +192,7 @@ class RedisWorld(RealWorld):
         if spec.real is False:
             from redislab.worlds.live import Guest
 
-            return Guest(self, spec, handle, site, node_factory(spec))
+            return Guest(self, spec, handle, site, node_factory(spec, handle.port))
         command = self._command if spec.program == "redis" else real_command(spec.program)
         return ProcessNode(self, spec, handle, site, command)
 
@@ -209,19 +215,33 @@ class OwnProcessWorld(RealWorld):
 
 def _when(line: str) -> float | None:
     """The time of a line of a log, in seconds since the epoch."""
-    found = _STAMP.match(line)
-    if found is None:
-        return None
-    moment = datetime.strptime(found[1], "%d %b %Y %H:%M:%S.%f")  # noqa: DTZ007 - local, as logged
-    return moment.timestamp()
+    for stamp, form in _STAMPS:
+        found = stamp.match(line)
+        if found is not None:
+            moment = datetime.strptime(found[1], form)  # noqa: DTZ007 - local, as logged
+            return moment.timestamp()
+    return None
 
 
-# Process, role, and the time in the machine's own zone.
-_STAMP = re.compile(r"\d+:[A-Z] (\d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}) ")
-_COMMANDS = {"redis": "server", "sentinel": "sentinel"}
-_PROGRAMS = {"redis": "redis-server", "sentinel": "redis-sentinel"}
-# Where Debian keeps a program in another package than redis-server.
-_PACKAGES = {"redis-sentinel": "redis-sentinel"}
+# Process, role, and the time in the machine's own zone; nutcracker's, with the time alone.
+_STAMPS = (
+    (re.compile(r"\d+:[A-Z] (\d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}) "), "%d %b %Y %H:%M:%S.%f"),
+    (re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\] "), "%Y-%m-%d %H:%M:%S.%f"),
+)
+_COMMANDS = {"redis": "server", "sentinel": "sentinel", "proxy": "proxy"}
+_PROGRAMS = {"redis": "redis-server", "sentinel": "redis-sentinel", "proxy": "nutcracker"}
+_REDIS = (
+    "in the package {package} (apt install {package}), conda-forge in redis-server (conda install"
+    " -c conda-forge redis-server), Homebrew in redis (brew install redis)"
+)
+# Where a program comes from, if not from Debian's package redis-server.
+_SOURCES = {
+    "redis-sentinel": _REDIS.format(package="redis-sentinel"),
+    "nutcracker": "in the package nutcracker (apt install nutcracker), Homebrew in twemproxy (brew"
+    " install twemproxy)",
+}
+# Where Debian has nutcracker, which is not on the PATH of every user.
+_SYSTEM_PROGRAMS = "/usr/sbin"
 
 
 def real_command(program: str = "redis", path: str | None = None) -> list[str]:
@@ -234,14 +254,12 @@ def real_command(program: str = "redis", path: str | None = None) -> list[str]:
 
 
 def find_program(name: str) -> str:
-    """The path of a program of Redis; raises ProgramMissingError that names its packages."""
-    path = shutil.which(name)
+    """The path of a real program; raises ProgramMissingError that names its packages."""
+    path = shutil.which(name) or shutil.which(name, path=_SYSTEM_PROGRAMS)
     if path is None:
-        package = _PACKAGES.get(name, "redis-server")
+        source = _SOURCES.get(name) or _REDIS.format(package="redis-server")
         raise ProgramMissingError(
             f"the world 'redis' runs the real {name}, and there is none here. Debian and Ubuntu"
-            f" have it in the package {package} (apt install {package}), conda-forge in"
-            " redis-server (conda install -c conda-forge redis-server), Homebrew in redis"
-            " (brew install redis). The worlds 'sim' and 'live' need no program."
+            f" have it {source}. The worlds 'sim' and 'live' need no program."
         )
     return path

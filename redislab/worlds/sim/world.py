@@ -41,6 +41,7 @@ from redislab.worlds.nodes import (
     node_name,
     start,
 )
+from redislab.worlds.proxies import is_proxy, stats_port
 from redislab.worlds.sim.client import Driver, asyncio_connections, blocking_connections
 from redislab.worlds.sim.disk import SimDisk
 from redislab.worlds.sim.faults import Faults
@@ -57,7 +58,7 @@ T = TypeVar("T")
 
 # Every simulation begins at the same moment, in seconds since the epoch: 2025-01-01, 00:00 UTC.
 EPOCH = 1_735_689_600.0
-FIRST_PORTS = {"redis": 6379, "sentinel": 26379}
+FIRST_PORTS = {"redis": 6379, "sentinel": 26379, "proxy": 22121}
 DATA_DIRECTORY = "/data"
 
 
@@ -89,10 +90,12 @@ class SimWorld(CommonWorld[_SimNode]):
         make_node: makes every node, for tests; see `nodes.py`.
 
     Attributes:
+        began_at: when the world began, in seconds since the epoch: always the same moment.
         log_watchers: told of each line of a node's log as it is written, with the node's name.
     """
 
     name = "sim"
+    began_at = EPOCH
 
     def __init__(
         self,
@@ -139,6 +142,8 @@ class SimWorld(CommonWorld[_SimNode]):
         handle = NodeHandle(name, self.network.host(name).ip, port)
         node = self._nodes[name] = _SimNode(spec, handle, self._new_disk(spec, name))
         self.network.own((handle.host, port), name)
+        if is_proxy(spec):
+            self.network.own((handle.host, stats_port(port)), name)
         try:
             self._launch(node)
         except BaseException:
@@ -286,8 +291,9 @@ class SimWorld(CommonWorld[_SimNode]):
             process.worker = Worker(self._work, process, self.loop)
         node.runs += 1
         if node.runs == 1:
-            node.disk.put({node.file: configuration(_directives(node))})
-        make_node = self._make_node or node_factory(node.spec)
+            config = configuration(node.spec, self.direct(name), _directives(node))
+            node.disk.put({node.file: config})
+        make_node = self._make_node or node_factory(node.spec, node.handle.port)
         running = process.context.run(make_node, node.file, self._environment(node, process))
         try:
             self._run_as(process, start(running, name, node.log))
