@@ -10,6 +10,7 @@ import asyncio
 import errno
 import os
 import socket
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -52,7 +53,12 @@ class Turn:
         for connection in connections:
             connection.flush()
         for session in sessions:
-            session.flush()
+            try:
+                session.flush()
+            except Exception:
+                # A bug of ours must not keep the others waiting.
+                session.pool.log.problem(traceback.format_exc())
+                session.close()
 
 
 class Pool:

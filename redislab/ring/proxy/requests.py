@@ -5,7 +5,8 @@ in the original. Lengths have to be in their shortest form, and no request witho
 what is sent on shares its connection with requests of others, and a server that finds it malformed
 would close it for all. (The original sends a length such as 03 on, and that is what happens.)
 
-Where hiredis is installed, a chunk of whole requests goes through its parser. Its result is taken
+A short request that comes by itself is cut at its line ends, and its lengths compared. Where
+hiredis is installed, a pipeline of whole requests goes through its parser. Its result is taken
 only when a count of the signs shows that there was nothing but bulk strings in it, and no argument
 has a carriage return (see `redislab/wire/requests.py`); the bytes of a pipeline are then cut apart
 before each array's sign. Everything else goes through the parser written here.
@@ -30,7 +31,14 @@ WORDS_MAX: Final = 1024 * 1024  # of one request, as in Redis before 7.0
 _LINE_MAX: Final = 32  # bytes of a length with its sign
 # hiredis makes room for the whole array as soon as it reads its length.
 _MANY_WORDS = re.compile(rb"\*[0-9]{6}").search
+_CRLF: Final = b"\r\n"
 _CUT: Final = b"\r\n*"
+# A request of so many bytes, which its client has sent by itself, is read in the quickest way.
+QUICK_BYTES: Final = 4096
+# By how many pieces there are between line ends: the head of an array that has so many.
+_HEADS: Final = {2 * count + 2: b"*%d" % count for count in range(1, 64)}
+# The line before a string of so many bytes.
+_LENGTHS: Final = tuple(b"$%d" % length for length in range(QUICK_BYTES + 1))
 
 # Words, and the bytes that said them.
 Request = tuple[list[bytes], bytes]
@@ -46,6 +54,20 @@ class BrokenError(Exception):
     def __init__(self, before: list[Request]) -> None:
         super().__init__("a client broke the protocol")
         self.before = before
+
+
+def quick(data: bytes) -> list[bytes] | None:
+    """The words of a chunk that is one whole short request; None for any other.
+
+    At most QUICK_BYTES, with no line end in a word, as nearly all are that come by themselves.
+    """
+    parts = data.split(_CRLF)
+    if parts[0] != _HEADS.get(len(parts)) or parts[-1]:
+        return None
+    words = parts[2::2]
+    if not words[0] or parts[1:-1:2] != [_LENGTHS[len(word)] for word in words]:
+        return None
+    return words
 
 
 class RequestReader:

@@ -161,7 +161,6 @@ class Connection(asyncio.Protocol):
         self.waiting.append((batch, place))
         self.unsent.append(request)
         self.unsent_requests += 1
-        self.shard.requests += 1
         if not self.touched:
             self.touch()
 
@@ -187,6 +186,7 @@ class Connection(asyncio.Protocol):
             payload = unsent[0] if len(unsent) == 1 else b"".join(unsent)
             self.shard.request_bytes += len(payload)
             self.sent_bytes += len(payload)
+            self.shard.requests += self.unsent_requests
             self.unsent_requests = 0
             self._transport.write(payload)
 
@@ -319,7 +319,6 @@ class Connection(asyncio.Protocol):
             shard.errors += 1
         self._hang_up()
         waiting, self.waiting = self.waiting, deque()
-        self.unsent.clear()
         reply = Failure.of(number)
         for batch, place in waiting:
             batch.answer(place, reply)
@@ -328,7 +327,11 @@ class Connection(asyncio.Protocol):
 
     def _hang_up(self) -> None:
         self.is_open = False
+        # Requests that could not even be written are counted as well.
+        self.shard.requests += self.unsent_requests
+        self.shard.request_bytes += sum(map(len, self.unsent))
         self.sent_bytes = self.unsent_requests = 0
+        self.unsent.clear()
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
@@ -349,7 +352,6 @@ class Connection(asyncio.Protocol):
         """Hang up, with no word to anybody."""
         self._hang_up()
         self.waiting.clear()
-        self.unsent.clear()
 
 
 class _Greeting(Batch):

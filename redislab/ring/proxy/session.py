@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Final, cast
 from redislab.ring.proxy import refusals
 from redislab.ring.proxy.batches import Batch, Split
 from redislab.ring.proxy.commands import Command, find, keys, spelled
-from redislab.ring.proxy.requests import BrokenError, RequestReader, cut, glued
+from redislab.ring.proxy.requests import (
+    QUICK_BYTES,
+    BrokenError,
+    RequestReader,
+    cut,
+    glued,
+    quick,
+)
 from redislab.ring.proxy.servers import Connection
 
 if TYPE_CHECKING:
@@ -63,8 +70,10 @@ class Session(asyncio.Protocol):
         self._window = WINDOW
         self._rest = b""  # what came and was not looked at
         self._is_paused = self._is_slow = False
-        # No more requests are taken; the connection ends with the last reply.
-        self._is_ending = self._is_gone = self._is_faulty = False
+        # The connection ends with the last reply; after QUIT nothing is looked at any more.
+        self._is_ending = self._has_quit = self._is_gone = self._is_faulty = False
+        # Nothing is under way but whole requests of a client who may ask: the short way is open.
+        self._is_quick = self.authenticated
         # With several connections to a server: the one that requests under way went to.
         self._used: dict[int, Connection] = {}
 
@@ -79,6 +88,7 @@ class Session(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone, by either side's doing; what it asked is answered to nobody."""
         self._is_gone = True
+        self._is_quick = False
         self.batches.clear()
         self._rest = b""
         self.pool.left(self, failed=self._is_faulty or exc is not None)
@@ -102,14 +112,60 @@ class Session(asyncio.Protocol):
     def close(self) -> None:
         """Hang up now."""
         self._is_gone = True
+        self._is_quick = False
         self.batches.clear()
         self._transport.abort()
 
     # -- requests ----------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        """What the client has sent: most often one request, and then there is a short way."""
+        if self._is_quick and len(data) <= QUICK_BYTES:
+            words = quick(data)
+            if words is not None:
+                command = spelled(words[0])
+                pool = self.pool
+                if (
+                    command is not None
+                    and command.plain
+                    and command.least <= len(words) <= command.most
+                    and len(words[1]) <= pool.key_max
+                ):
+                    self._forward_one(words[1], data)
+                    return
+        self._receive(data)
+        self._is_quick = (
+            self.authenticated
+            and not self._rest
+            and not self._reader.unfinished
+            and not self._has_quit
+            and not self._is_gone
+        )
+
+    def _forward_one(self, key: bytes, data: bytes) -> None:
+        """Send on a request that came by itself."""
+        pool = self.pool
+        batch = Batch(self, 1, len(data), pool.loop.time())
+        self.batches.append(batch)
+        self._under_way += len(data)
+        self._asked += 1
+        try:
+            index = pool.index_of(key)
+        except LookupError:
+            pool.nobody(batch, 0)
+            return
+        connection = pool.only[index] or self._connection(index)
+        connection.waiting.append((batch, 0))
+        connection.unsent.append(data)
+        connection.unsent_requests += 1
+        if not connection.touched:
+            connection.touch()
+        if self._is_slow or self._asked > self._window:
+            self._pause()
+
+    def _receive(self, data: bytes) -> None:
         """What the client has sent, which may be much."""
-        if self._is_ending or self._is_gone:
+        if self._has_quit or self._is_gone:
             return
         if self._rest:
             self._rest += data
@@ -147,6 +203,7 @@ class Session(asyncio.Protocol):
         rest, self._rest = self._rest, b""
         self._transport.resume_reading()
         if rest:
+            self._is_quick = False
             self.data_received(rest)
 
     def _take(self, data: bytes) -> None:
@@ -161,33 +218,7 @@ class Session(asyncio.Protocol):
             else:
                 self._take_all(parsed, len(data))
             return
-        if len(requests) > 1:
-            self._run(requests, cut(data), len(data))
-            return
-        # One request: what a client without a pipeline sends, all in one line of questions.
-        words = requests[0]
-        command = spelled(words[0])
-        pool = self.pool
-        if (
-            command is None
-            or not command.plain
-            or not command.least <= len(words) <= command.most
-            or len(words[1]) > pool.key_max
-            or not self.authenticated
-        ):
-            self._run(requests, [data[1:-2]], len(data))
-            return
-        batch = Batch(self, 1, len(data), pool.loop.time())
-        self.batches.append(batch)
-        self._under_way += len(data)
-        self._asked += 1
-        try:
-            index = pool.index_of(words[1])
-        except LookupError:
-            pool.nobody(batch, 0)
-            return
-        connection = pool.only[index] or self._connection(index)
-        connection.send(data, batch, 0)
+        self._run(requests, cut(data), len(data))
 
     def _take_all(self, parsed: list[tuple[list[bytes], bytes]], size: int) -> None:
         """Requests that the slower parser has read."""
@@ -252,7 +283,6 @@ class Session(asyncio.Protocol):
             connection.waiting.extend(zip(repeat(batch), places))
             connection.unsent.append(glued(pieces))
             connection.unsent_requests += len(places)
-            connection.shard.requests += len(places)
             if not connection.touched:
                 connection.touch()
 
@@ -343,7 +373,9 @@ class Session(asyncio.Protocol):
         left = len(batch.replies) - place
         del batch.replies[place:]
         batch.missing -= left
-        self._is_ending = True
+        batch.count -= left
+        self._asked -= left
+        self._is_ending = self._has_quit = True
         self._rest = b""
         batch.touch()
 
@@ -360,6 +392,11 @@ class Session(asyncio.Protocol):
         if self._is_gone:
             return
         batches = self.batches
+        if len(batches) == 1 and not self._is_slow:
+            batch = batches[0]
+            if batch.count == 1 and not batch.missing:
+                self._flush_one()
+                return
         out: list[bytes] = []
         while batches:
             batch = batches[0]
@@ -371,14 +408,26 @@ class Session(asyncio.Protocol):
             self._asked -= batch.count
             out += batch.replies[batch.written :] if batch.written else batch.replies  # type: ignore[arg-type]
         if out:
-            transport = self._transport
-            if self._is_slow and transport.get_write_buffer_size() > UNREAD_BYTES:
+            if self._is_slow and self._transport.get_write_buffer_size() > UNREAD_BYTES:
                 self.pool.log.notice("a client leaves too much unread, and is hung up on")
                 self._hang_up()
                 return
-            transport.write(b"%b\r\n" % (out[0] if len(out) == 1 else _CRLF.join(out)))
+            self._transport.write(b"%b\r\n" % _CRLF.join(out))
+        self._flushed()
+
+    def _flush_one(self) -> None:
+        """Write the only reply that was missing."""
+        batch = self.batches.popleft()
+        self._under_way -= batch.size
+        self._asked -= 1
+        self._transport.write(b"%b\r\n" % batch.replies[0])
+        if self._is_ending or self._is_paused or self._window < WINDOW:
+            self._flushed()
+
+    def _flushed(self) -> None:
+        """Replies were written: the connection may be at its end, or there is room for more."""
         if self._is_ending:
-            if not batches and not self._rest:
+            if not self.batches and not self._rest:
                 self._transport.close()
         elif not self._is_slow:
             if self._window < WINDOW:

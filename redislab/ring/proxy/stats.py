@@ -100,7 +100,7 @@ def _server(shard: Shard) -> dict[str, int]:
         "server_timedout": shard.timeouts,
         "server_connections": _open(shard),
         "server_ejected_at": shard.ejected_at,
-        "requests": shard.requests,
+        "requests": shard.requests + unsent,
         "request_bytes": shard.request_bytes + unsent_bytes,
         "responses": shard.responses,
         "response_bytes": shard.response_bytes,
