@@ -21,6 +21,7 @@ const ERROR_TONES = ["red", "amber", "violet", "blue"];
 export default function create({ svg, html, format, path }) {
   const exact = (value) => Math.round(value).toLocaleString("en-US");
   const color = (name) => `var(--rl-${name})`;
+  const many = (count, word) => `${exact(count)} ${word}${count === 1 ? "" : "s"}`;
   const perSecond = (rate) => `${format.count(rate)}/s`;
   const fit = (text, room) => {
     const letters = Math.max(Math.floor(room / 5.9), 3);
@@ -46,10 +47,10 @@ export default function create({ svg, html, format, path }) {
   }
 
   function words(state) {
-    const proxies = state.proxies.map((one) => `${one.name}: ${stateOf(one)[0]}, ${exact(one.clients)} clients, ${perSecond(one.rate)}, ${exact(one.ejections)} ejections`);
+    const proxies = state.proxies.map((one) => `${one.name}: ${stateOf(one)[0]}, ${many(one.clients, "client")}, ${perSecond(one.rate)}, ${many(one.ejections, "ejection")}`);
     const shards = state.shards.map((one) => [`${one.name}: ${one.state === "running" ? "up" : one.state}`, one.ejected.length && `ejected by ${one.ejected.join(", ")}`,
-      `${exact(one.keys)} keys`, perSecond(one.rate), `${exact(one.failures)} failures`].filter(Boolean).join(", "));
-    return [...proxies, ...shards, network(state).replace(/\.$/, ""), `The clients saw ${exact(state.answered)} answers and ${exact(state.failed)} errors`].filter(Boolean).join(". ");
+      many(one.keys, "key"), perSecond(one.rate), many(one.failures, "failure")].filter(Boolean).join(", "));
+    return [...proxies, ...shards, network(state).replace(/\.$/, ""), `The clients saw ${many(state.answered, "answer")} and ${many(state.failed, "error")}`].filter(Boolean).join(". ");
   }
 
   // ---- the boxes ----
@@ -124,11 +125,11 @@ export default function create({ svg, html, format, path }) {
     }
     const loads = (meta.loads ?? []).length;
     parts.push(box("client", clients.places.get("client"), [loads ? `${loads} asking` : "quiet", "ink"], [
-      [`${exact(state.answered)} answers`], [`${exact(state.failed)} errors`, state.failed ? "red" : "muted"],
+      [many(state.answered, "answer")], [many(state.failed, "error"), state.failed ? "red" : "muted"],
     ], true, null));
     for (const one of state.proxies) {
       parts.push(box(one.name, proxies.places.get(one.name), stateOf(one), [
-        [`${perSecond(one.rate)}, ${exact(one.clients)} client${one.clients === 1 ? "" : "s"}`], [`${exact(one.ejections)} ejection${one.ejections === 1 ? "" : "s"}`, one.ejections ? "ink" : "muted"],
+        [`${perSecond(one.rate)}, ${many(one.clients, "client")}`], [many(one.ejections, "ejection"), one.ejections ? "ink" : "muted"],
       ], one.state === "running", pick));
     }
     for (const one of state.shards) {
@@ -136,7 +137,7 @@ export default function create({ svg, html, format, path }) {
       const said = one.ejected.length && one.state !== "running" ? `${one.state}, ejected` : word;
       parts.push(box(one.name, shards.places.get(one.name), [said, tone === "amber" && one.state !== "running" && one.state !== "paused" ? "red" : tone], [
         [shards.places.get(one.name).width < SMALL ? `${format.count(one.keys)} keys` : `${exact(one.keys)} keys, ${perSecond(one.rate)}`],
-        shards.places.get(one.name).width < SMALL ? [perSecond(one.rate)] : [`${exact(one.failures)} failure${one.failures === 1 ? "" : "s"}${one.weight === 1 ? "" : `, weight ${one.weight}`}`, one.failures ? "ink" : "muted"],
+        shards.places.get(one.name).width < SMALL ? [perSecond(one.rate)] : [`${many(one.failures, "failure")}${one.weight === 1 ? "" : `, weight ${one.weight}`}`, one.failures ? "ink" : "muted"],
       ], one.state === "running", pick));
     }
     return { parts, end: shards.end };
