@@ -420,7 +420,7 @@ class Session(asyncio.Protocol):
         batch = self.batches.popleft()
         self._under_way -= batch.size
         self._asked -= 1
-        self._transport.write(b"%b\r\n" % batch.replies[0])
+        self._transport.write(b"%b\r\n" % batch.replies[0])  # type: ignore[str-format]
         if self._is_ending or self._is_paused or self._window < WINDOW:
             self._flushed()
 
