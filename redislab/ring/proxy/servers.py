@@ -37,6 +37,7 @@ class Shard:
 
     Attributes:
         index: its number among the pool's servers.
+        config: of the pool, as long as it has this server.
         only: the one connection, where `server_connections` is 1, as it nearly always is.
         requests, request_bytes, responses, response_bytes, eof, errors, timeouts, ejected_at,
             connected: what the stats show; `ejected_at` in microseconds since the epoch.
@@ -46,7 +47,7 @@ class Shard:
         self.pool = pool
         self.server = server
         self.index = index
-        config = pool.config
+        self.config = config = pool.config
         self.health = Health(config.server_failure_limit if config.auto_eject_hosts else 0)
         self.connections = [Connection(self) for _ in range(config.server_connections)]
         self.only = self.connections[0] if len(self.connections) == 1 else None
@@ -58,7 +59,7 @@ class Shard:
 
     def fits(self, server: Server, config: PoolConfig) -> bool:
         """Whether its connections are what a pool of another configuration wants."""
-        mine = self.pool.config
+        mine = self.config
         return (
             (self.server.host, self.server.port) == (server.host, server.port)
             and mine.redis_auth == config.redis_auth
@@ -70,6 +71,7 @@ class Shard:
         """Be this server of its pool from now on; whoever was ejected is not any more."""
         self.server = server
         self.index = index
+        self.config = config
         self.health = Health(config.server_failure_limit if config.auto_eject_hosts else 0)
         self._forget_return()
 
@@ -229,7 +231,7 @@ class Connection(asyncio.Protocol):
         self._reader = ReplyReader()
         self._is_full = False
         self.is_open = True
-        config = self.pool.config
+        config = self.shard.config
         greetings = []
         if config.redis_auth:
             greetings.append((b"AUTH", config.redis_auth))
