@@ -95,9 +95,11 @@ def in_turn(
     return median(a for a, _ in pairs), median(b for _, b in pairs)
 
 
-def redis_benchmark(port: int, test: str, requests: int, pipeline: int = 1) -> float:
-    """Requests a second that the real redis-benchmark counts."""
-    argv = [servers.program("redis-benchmark"), "-p", str(port), "-t", test, "--csv"]
+def redis_benchmark(
+    port: int, test: str, requests: int, pipeline: int = 1, options: tuple[str, ...] = ()
+) -> float:
+    """Requests a second that the real redis-benchmark counts, with further options."""
+    argv = [servers.program("redis-benchmark"), "-p", str(port), "-t", test, "--csv", *options]
     return _rps([*argv, "-n", str(requests), "-P", str(pipeline)])
 
 
