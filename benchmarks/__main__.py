@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.persistence import persistence_rows
+from benchmarks.proxy import proxy_rows
 from benchmarks.rdb import rdb_rows
 from benchmarks.replication import replication_rows
 from benchmarks.rows import ROWS as SERVER_ROWS
@@ -25,6 +26,7 @@ ROWS = {
     "persistence": persistence_rows,
     "replication": replication_rows,
     "sentinel": sentinel_rows,
+    "proxy": proxy_rows,
 }
 
 
