@@ -68,7 +68,9 @@ def shown(word: bytes) -> str:
     return "".join(char if char.isprintable() else "." for char in text)
 
 
-def reason(failure: OSError) -> str:
+def reason(failure: Exception) -> str:
     """What has failed, in the words of the system, without what asyncio says around them."""
+    if not isinstance(failure, OSError):
+        return str(failure)
     number = failure.errno or 0
     return os.strerror(number) if number > 0 else failure.strerror or str(failure)

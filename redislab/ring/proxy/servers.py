@@ -129,14 +129,13 @@ class Shard:
             connection.close()
 
 
-class Connection(asyncio.Protocol):
+class Connection:
     """One connection to a server; made anew as often as it is needed.
 
     Attributes:
         waiting: for each reply that is to come the batch and the place in it.
         unsent: requests to be written at the end of the turn, or once there is a connection.
         touched: it has such requests and is known to the turn.
-        is_open: it can be written to.
         sent_bytes: how much was written that was not yet answered; 0 when all was.
     """
 
@@ -146,15 +145,18 @@ class Connection(asyncio.Protocol):
         self.waiting: deque[tuple[Batch, int]] = deque()
         self.unsent: list[bytes] = []
         self.touched = False
-        self.is_open = False
-        self._transport: asyncio.Transport | None = None
+        self._wire: Wire | None = None
         self._attempt: asyncio.Task[None] | None = None
-        self._reader = ReplyReader()
         self._is_full = False
         self._timer: asyncio.TimerHandle | None = None
         self._is_retired = False
         self.sent_bytes = 0
         self.unsent_requests = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._wire is not None
 
     # -- requests ----------------------------------------------------------------------------
 
@@ -178,10 +180,11 @@ class Connection(asyncio.Protocol):
         self.touched = False
         if self._timer is None and self.pool.timeout is not None and self.waiting:
             self._watch()
-        if self._transport is None:
+        wire = self._wire
+        if wire is None:
             self.connect()
             return
-        if not self.is_open or self._is_full:
+        if self._is_full:
             return
         unsent, self.unsent = self.unsent, []
         if unsent:
@@ -190,47 +193,40 @@ class Connection(asyncio.Protocol):
             self.sent_bytes += len(payload)
             self.shard.requests += self.unsent_requests
             self.unsent_requests = 0
-            self._transport.write(payload)
+            wire.transport.write(payload)
 
-    def pause_writing(self) -> None:
-        """The server takes no more for now."""
-        self._is_full = True
-
-    def resume_writing(self) -> None:
-        """It takes more."""
-        self._is_full = False
-        if self.unsent and not self.touched:
+    def fill(self, *, is_full: bool) -> None:
+        """The server takes no more for now, or takes more again."""
+        self._is_full = is_full
+        if not is_full and self.unsent and not self.touched:
             self.touch()
 
     # -- making a connection -------------------------------------------------------------------
 
     def connect(self) -> None:
         """Begin to connect, unless that goes on."""
-        if self._attempt is None and self._transport is None:
+        if self._attempt is None and self._wire is None:
             self._attempt = self.pool.loop.create_task(self._connect())
 
     async def _connect(self) -> None:
         server, loop = self.shard.server, self.pool.loop
         try:
             if server.port:
-                await loop.create_connection(lambda: self, server.host, server.port)
+                await loop.create_connection(lambda: Wire(self), server.host, server.port)
             else:
-                await loop.create_unix_connection(lambda: self, server.host)
-        except OSError as failure:
+                await loop.create_unix_connection(lambda: Wire(self), server.host)
+        except (OSError, UnicodeError) as failure:  # UnicodeError: a host that can be none
             self._attempt = None
             self.pool.log.notice(f"connect to server '{server}' failed: {reason(failure)}")
             self._end(_number(failure))
         else:
             self._attempt = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def opened(self, wire: Wire) -> None:
         """Connected: log in, choose the database, send what was waiting."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._wire = wire
         self.shard.connected += 1
-        self._transport.set_write_buffer_limits(high=_UNSENT_BYTES)
-        self._reader = ReplyReader()
         self._is_full = False
-        self.is_open = True
         config = self.shard.config
         greetings = []
         if config.redis_auth:
@@ -244,12 +240,10 @@ class Connection(asyncio.Protocol):
 
     # -- replies -----------------------------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
+    def received(self, reader: ReplyReader, data: bytes) -> None:
         """Replies, or pieces of them."""
-        if self._transport is None:
-            return
         try:
-            replies = self._reader.feed(data)
+            replies = reader.feed(data)
         except GarbageError as garbage:
             self.pool.log.notice(f"server '{self.shard.server}' sends no replies: {garbage}")
             self._end(errno.EINVAL)
@@ -287,18 +281,13 @@ class Connection(asyncio.Protocol):
             if self._is_retired:
                 self.close()
 
-    def eof_received(self) -> bool:
-        """The server hangs up, perhaps in the middle of a reply."""
-        self.shard.eof += 1
-        self._end(UNKNOWN)
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone without a word."""
-        if self._transport is not None:
-            self._end(_number(exc) if isinstance(exc, OSError) else errno.ECONNRESET)
-
     # -- the end -----------------------------------------------------------------------------
+
+    def ended(self, number: int) -> None:
+        """The server has hung up, with the number of an error or UNKNOWN."""
+        if number == UNKNOWN:
+            self.shard.eof += 1
+        self._end(number)
 
     def _watch(self) -> None:
         """Look again when the oldest request has waited for as long as it may."""
@@ -328,15 +317,15 @@ class Connection(asyncio.Protocol):
         shard.failed()
 
     def _hang_up(self) -> None:
-        self.is_open = False
         # Requests that could not even be written are counted as well.
         self.shard.requests += self.unsent_requests
         self.shard.request_bytes += sum(map(len, self.unsent))
         self.sent_bytes = self.unsent_requests = 0
         self.unsent.clear()
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            transport.abort()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.connection = None
+            wire.transport.abort()
         if self._attempt is not None:
             self._attempt.cancel()
             self._attempt = None
@@ -354,6 +343,54 @@ class Connection(asyncio.Protocol):
         """Hang up, with no word to anybody."""
         self._hang_up()
         self.waiting.clear()
+
+
+class Wire(asyncio.Protocol):
+    """What a connection consists of while there is one.
+
+    It is told apart from the next one, so that what is still to be said of an old one harms none.
+
+    Attributes:
+        connection: which it is; None once that has hung up.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection: Connection | None = connection
+        self._reader = ReplyReader()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=_UNSENT_BYTES)
+        if self.connection is not None:
+            self.connection.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of replies."""
+        if self.connection is not None:
+            self.connection.received(self._reader, data)
+
+    def eof_received(self) -> bool:
+        """The server hangs up, perhaps in the middle of a reply."""
+        if self.connection is not None:
+            self.connection.ended(UNKNOWN)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone without a word."""
+        if self.connection is not None:
+            number = _number(exc) if isinstance(exc, OSError) else errno.ECONNRESET
+            self.connection.ended(number)
+
+    def pause_writing(self) -> None:
+        """The server takes no more for now."""
+        if self.connection is not None:
+            self.connection.fill(is_full=True)
+
+    def resume_writing(self) -> None:
+        """It takes more."""
+        if self.connection is not None:
+            self.connection.fill(is_full=False)
 
 
 class _Greeting(Batch):
@@ -377,7 +414,7 @@ class _Greeting(Batch):
             )
 
 
-def _number(failure: OSError) -> int:
+def _number(failure: OSError | UnicodeError) -> int:
     """The number of an error; a name that is not found has one of its own kind."""
-    number = failure.errno or 0
+    number = (failure.errno or 0) if isinstance(failure, OSError) else 0
     return number if number > 0 else errno.EHOSTDOWN

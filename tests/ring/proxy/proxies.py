@@ -49,18 +49,21 @@ def request(*words: bytes) -> bytes:
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in words)
 
 
-def configuration(port: int, servers: Sequence[int], more: str = "") -> str:
+def configuration(port: int, servers: Sequence[int | str], more: str = "") -> str:
     """A file with one pool; `more` are directives, one a line.
 
-    The servers have names, so that a key's does not depend on ports.
+    The servers, on ports of this host or at an address, have names, so that a key's does not depend
+    on ports.
     """
     lines = [f"listen: {HOST}:{port}", "redis: true", *more.splitlines(), "servers:"]
-    lines += [f"- {HOST}:{server}:1 shard-{at}" for at, server in enumerate(servers)]
+    for at, server in enumerate(servers):
+        address = server if isinstance(server, str) else f"{HOST}:{server}"
+        lines.append(f"- {address}:1 shard-{at}")
     return "alpha:\n" + "".join(f"  {line}\n" for line in lines)
 
 
 @contextlib.asynccontextmanager
-async def real_proxy(servers: Sequence[int], more: str = "") -> AsyncIterator[Proxy]:
+async def real_proxy(servers: Sequence[int | str], more: str = "") -> AsyncIterator[Proxy]:
     """The real nutcracker."""
     program = nutcracker()
     port, stats_port = free_port(), free_port()
@@ -83,7 +86,7 @@ async def real_proxy(servers: Sequence[int], more: str = "") -> AsyncIterator[Pr
 
 @contextlib.asynccontextmanager
 async def our_proxy(
-    servers: Sequence[int], more: str = "", log: Callable[[str], None] = lambda _line: None
+    servers: Sequence[int | str], more: str = "", log: Callable[[str], None] = lambda _line: None
 ) -> AsyncIterator[Proxy]:
     """Ours, in this process."""
     port, stats_port = free_port(), free_port()
@@ -97,7 +100,7 @@ async def our_proxy(
 
 
 @contextlib.asynccontextmanager
-async def both(servers: Sequence[int], more: str = "") -> AsyncIterator[tuple[Proxy, Proxy]]:
+async def both(servers: Sequence[int | str], more: str = "") -> AsyncIterator[tuple[Proxy, Proxy]]:
     """The real one and ours."""
     async with real_proxy(servers, more) as real, our_proxy(servers, more) as ours:
         yield real, ours

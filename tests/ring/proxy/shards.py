@@ -7,6 +7,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 from redislab.wire.requests import RequestParser
 from tests.servers import HOST
@@ -73,17 +74,22 @@ class Shard:
 
 
 @contextlib.asynccontextmanager
-async def shard(manner: Manner, port: int = 0) -> AsyncIterator[Shard]:
-    """Run such a server until the block ends."""
+async def shard(manner: Manner, port: int = 0, *, path: Path | None = None) -> AsyncIterator[Shard]:
+    """Run such a server until the block ends, on a port or on a path."""
     made = Shard(manner)
-    server = await asyncio.get_running_loop().create_server(lambda: Visit(made), HOST, port)
-    made.port = server.sockets[0].getsockname()[1]
+    loop = asyncio.get_running_loop()
+    if path is not None:
+        server = await loop.create_unix_server(lambda: Visit(made), path)
+    else:
+        server = await loop.create_server(lambda: Visit(made), HOST, port)
+        made.port = server.sockets[0].getsockname()[1]
     try:
         yield made
     finally:
         server.close()
         for visit in made.visits:
             visit.transport.abort()
+        await asyncio.sleep(0)  # in which they are closed
 
 
 # -- manners ---------------------------------------------------------------------------------------
@@ -108,11 +114,14 @@ def says(data: bytes) -> Manner:
 
 
 def says_and_hangs_up(data: bytes) -> Manner:
-    """Say these bytes, and close the connection."""
+    """Say these bytes, and close the connection a moment later.
+
+    Nutcracker may miss an end that comes together with the last bytes, and wait for its timeout.
+    """
 
     def manner(visit: Visit, words: list[bytes]) -> None:
         visit.say(data)
-        visit.hang_up()
+        asyncio.get_running_loop().call_later(0.03, visit.hang_up)
 
     return manner
 

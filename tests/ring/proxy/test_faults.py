@@ -101,6 +101,17 @@ def test_nobody_listens() -> None:
     asyncio.run(compare())
 
 
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a" * 80, "..."])
+def test_a_host_that_is_none_is_told_at_once(host: str) -> None:
+    async def compare() -> None:
+        async with both([f"{host}:7601"]) as proxies:
+            for proxy in proxies:
+                heard = await asyncio.wait_for(call(proxy, b"GET", b"a"), 5)
+                assert heard == b"-ERR Host is down\r\n"
+
+    asyncio.run(compare())
+
+
 def test_a_server_that_is_back_is_used_at_once() -> None:
     async def compare() -> None:
         port = free_port()

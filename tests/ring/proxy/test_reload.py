@@ -161,15 +161,7 @@ def test_paths_of_sockets_do_for_both_sides(tmp_path: Path) -> None:
 
     async def tell() -> None:
         front, back = tmp_path / "front", tmp_path / "back"
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"a\r\n")
-            writer.write(b"+path\r\n")
-            await reader.read()
-            writer.close()
-
-        server = await asyncio.start_unix_server(serve, back)
-        async with our_proxy([free_port()]) as proxy:
+        async with shard(says(b"+path\r\n"), path=back), our_proxy([free_port()]) as proxy:
             text = f"alpha:\n  listen: {front} 600\n  redis: true\n  servers:\n   - {back}:1\n"
             assert await _reload(proxy, text)
             assert front.stat().st_mode & 0o777 == 0o600
@@ -177,7 +169,6 @@ def test_paths_of_sockets_do_for_both_sides(tmp_path: Path) -> None:
             writer.write(request(b"GET", b"a"))
             assert await asyncio.wait_for(reader.readline(), 2) == b"+path\r\n"
             writer.close()
-        server.close()
 
     asyncio.run(tell())
 
