@@ -15,6 +15,7 @@ from benchmarks.persistence import persistence_rows
 from benchmarks.proxy import proxy_rows
 from benchmarks.rdb import rdb_rows
 from benchmarks.replication import replication_rows
+from benchmarks.ring import ring_rows
 from benchmarks.rows import ROWS as SERVER_ROWS
 from benchmarks.rows import Plan, Row
 from benchmarks.sentinel import sentinel_rows
@@ -26,6 +27,7 @@ ROWS = {
     "persistence": persistence_rows,
     "replication": replication_rows,
     "sentinel": sentinel_rows,
+    "ring": ring_rows,
     "proxy": proxy_rows,
 }
 

@@ -14,7 +14,8 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from hashlib import md5
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from typing import Protocol
 
 from redislab.ring import vectors
 
@@ -29,41 +30,65 @@ HASHED_LABEL_MAX = 272
 
 # Owners have their number in so many bits below the place of a point while points are sorted.
 OWNER_BITS = 28
-OWNER_MASK = 2**OWNER_BITS - 1
+OWNER_MASK = (1 << OWNER_BITS) - 1
+# The circle is cut into so many arcs, 256: the first 8 of 32 bits are the number of the arc.
+ARC_SHIFT = 24
 
 _FLOAT = struct.Struct("f")
 
 
+class Table(Protocol):
+    """What tells whose a hash is: owners are numbers."""
+
+    def owner(self, value: int) -> int:
+        """Whose a hash is."""
+        ...
+
+    def owners_of(self, values: Sequence[int]) -> Sequence[int]:
+        """Whose many hashes are, as `vectors.hashes_of` gives them: an array or a list."""
+        ...
+
+
 class Continuum:
-    """The points of some owners on the circle.
+    """The points of some owners on the circle, a `Table`.
 
     Args:
-        points: for each owner, which is a number, the places of its points.
-
-    Attributes:
-        places: all points in order, each below 2**32.
-        owners: whose point each is, and after the last the owner of the first, where a hash
-            beyond all points belongs.
+        points: for each owner, which is a number below 2**28, the places of its points.
     """
 
-    __slots__ = ("_circle", "owners", "places")
+    __slots__ = ("_arcs", "_circle", "_points")
 
     def __init__(self, points: Iterable[tuple[int, Iterable[int]]]) -> None:
         # Place and owner in one number sort fast, and of equal places the first owner wins, as
         # with the original's sort.
-        both = [place << OWNER_BITS | owner for owner, places in points for place in places]
-        both.sort()
-        self.places: list[int] = [one >> OWNER_BITS for one in both]
-        self.owners: list[int] = [one & OWNER_MASK for one in both]
-        self.owners += self.owners[:1]
+        self._points = [place << OWNER_BITS | owner for owner, places in points for place in places]
+        self._points.sort()
+        # Once more the first, at the end of the circle, where a hash beyond all points belongs.
+        self._points += [CIRCLE << OWNER_BITS | first & OWNER_MASK for first in self._points[:1]]
+        # The points of each arc, and the one after them: a search there is a third shorter, and
+        # stays in one place of memory.
+        begins = range(0, (CIRCLE << OWNER_BITS) + 1, 1 << ARC_SHIFT + OWNER_BITS)
+        bounds = [bisect_left(self._points, begin) for begin in begins]
+        self._arcs = [self._points[begin : end + 1] for begin, end in pairwise(bounds)]
         self._circle: vectors.Circle | None = None
+
+    @property
+    def places(self) -> list[int]:
+        """Where all points are, in order, each below 2**32."""
+        return [point >> OWNER_BITS for point in self._points[:-1]]
+
+    @property
+    def owners(self) -> list[int]:
+        """Whose these points are."""
+        return [point & OWNER_MASK for point in self._points[:-1]]
 
     def owner(self, value: int) -> int:
         """Whose a hash is; raises IndexError if there is no point at all."""
-        return self.owners[bisect_left(self.places, value)]
+        arc = self._arcs[value >> ARC_SHIFT]
+        return arc[bisect_left(arc, value << OWNER_BITS)] & OWNER_MASK
 
     def owners_of(self, values: Sequence[int]) -> Sequence[int]:
-        """Whose many hashes are, as `vectors.hashes_of` gives them; IndexError likewise."""
+        """Whose many hashes are, an array or a list; raises IndexError likewise."""
         if not vectors.has_numpy():
             return [self.owner(value) for value in values]
         if self._circle is None:
@@ -72,12 +97,12 @@ class Continuum:
 
     def point(self, value: int) -> int:
         """The place of the point that a hash belongs to; raises IndexError if there is none."""
-        at = bisect_left(self.places, value)
-        return self.places[at if at < len(self.places) else 0]
+        at = bisect_left(self._points, value << OWNER_BITS)
+        return self._points[at % (len(self._points) - 1)] >> OWNER_BITS
 
 
 class Slots:
-    """As many slots as the owners' weights are together, in the order of the owners.
+    """As many slots as the owners' weights are together, in the order of the owners: a `Table`.
 
     Args:
         weights: of each owner its number and its weight.
@@ -111,13 +136,19 @@ class Slots:
 
 def points_of(label: bytes, count: int) -> tuple[int, ...]:
     """The first points of a label: places on the circle, in the order in which they are made."""
-    digests = b"".join(
-        [
-            md5((b"%b-%d" % (label, number))[:HASHED_LABEL_MAX], usedforsecurity=False).digest()
-            for number in range(-(-count // POINTS_PER_HASH))
-        ]
-    )
-    return struct.unpack_from(f"<{count}I", digests)
+    numbers = range(-(-count // POINTS_PER_HASH))
+    if len(label) > HASHED_LABEL_MAX - 20:
+        texts = [(b"%b-%d" % (label, number))[:HASHED_LABEL_MAX] for number in numbers]
+        digests = [md5(text, usedforsecurity=False).digest() for text in texts]
+    else:
+        # All texts begin alike, so that is hashed once.
+        begun = md5(label + b"-", usedforsecurity=False)
+        digests = []
+        for number in numbers:
+            one = begun.copy()
+            one.update(b"%d" % number)
+            digests.append(one.digest())
+    return struct.unpack_from(f"<{count}I", b"".join(digests))
 
 
 def ketama_counts(weights: Sequence[int]) -> list[int]:

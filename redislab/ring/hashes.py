@@ -39,6 +39,7 @@ FNV_32_PRIME = 16777619
 MURMUR_FACTOR = 0x5BD1E995
 SEED = 0xDEADBEEF
 JENKINS_START = 13
+SHORT_KEY = 16
 
 
 def one_at_a_time(key: bytes) -> int:
@@ -74,11 +75,14 @@ def fnv1_64(key: bytes) -> int:
 
 def fnv1a_64(key: bytes) -> int:
     """The low half of FNV-1a with 64 bits; what is taken unless the file says otherwise."""
-    # The loop of _fnv1a once more: this one runs for each key that a proxy has not seen before.
-    value = FNV_64_START
-    for byte in key if key.isascii() else signed(key):
-        value = (value ^ byte) * FNV_64_PRIME & MASK
-    return value
+    # Most keys are like that, and a proxy hashes each that it does not know: nothing is cut off
+    # until the end, where it cannot grow long meanwhile.
+    if len(key) <= SHORT_KEY and key.isascii():
+        value = FNV_64_START
+        for byte in key:
+            value = (value ^ byte) * FNV_64_PRIME
+        return value & MASK
+    return int(_fnv1a(FNV_64_START, FNV_64_PRIME, signed(key)))
 
 
 def fnv1_32(key: bytes) -> int:

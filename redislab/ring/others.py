@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 from redislab.ring import vectors
 from redislab.ring.distributions import CIRCLE, Slots
@@ -34,13 +34,7 @@ class Modulo(Sharding):
         hash: str = DEFAULT_HASH,  # noqa: A002 - as nutcracker calls it
     ) -> None:
         super().__init__(nodes, hash=hash)
-        self._slots = Slots(enumerate(self.weights.values()))
-
-    def _index(self, value: int) -> int:
-        return self._slots.owner(value)
-
-    def _indexes_of(self, values: Sequence[int]) -> Sequence[int]:
-        return self._slots.owners_of(values)
+        self._table = Slots(enumerate(self.weights.values()))
 
 
 class Rendezvous(Sharding):
@@ -50,7 +44,7 @@ class Rendezvous(Sharding):
     keys and no others, to all others evenly. There is no table, and each lookup asks every node.
     With weights a score is -weight / ln(u), u being the mixed hash as a number between 0 and 1.
     Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates", 1998; for
-    weights, Schindler and Trautmann, "Weighted distributed hash tables", 2005.
+    weights, Schindelhauer and Schomaker, "Weighted distributed hash tables", 2005.
     """
 
     def __init__(
@@ -60,39 +54,7 @@ class Rendezvous(Sharding):
         hash: str = DEFAULT_HASH,  # noqa: A002 - as nutcracker calls it
     ) -> None:
         super().__init__(nodes, hash=hash)
-        self._seeds = [murmur(node.encode()) for node in self.nodes]
-        self._is_even = len(set(self.weights.values())) == 1
-
-    def _index(self, value: int) -> int:
-        mixed = [_mixed(value ^ seed) for seed in self._seeds]
-        if self._is_even:
-            return mixed.index(max(mixed))
-        scores = [
-            -weight / math.log((number + 0.5) / CIRCLE)
-            for number, weight in zip(mixed, self.weights.values(), strict=True)
-        ]
-        return scores.index(max(scores))
-
-    def _indexes_of(self, values: Sequence[int]) -> Sequence[int]:
-        if not vectors.has_numpy():
-            return [self._index(value) for value in values]
-        import numpy as np
-
-        hashes = np.asarray(values, np.uint32)
-        best = np.zeros(len(hashes), np.int32)
-        highest: Any = None
-        for index, (seed, weight) in enumerate(
-            zip(self._seeds, self.weights.values(), strict=True)
-        ):
-            scores = _mixed(hashes ^ seed)
-            if not self._is_even:
-                scores = -weight / np.log((scores + 0.5) / CIRCLE)
-            if highest is None:
-                highest = scores
-            else:
-                best[scores > highest] = index
-                highest = np.maximum(highest, scores)
-        return cast("Sequence[int]", best)
+        self._table = Scores(self.weights)
 
 
 class Jump(Sharding):
@@ -117,13 +79,66 @@ class Jump(Sharding):
         super().__init__(nodes, hash=hash)
         if set(self.weights.values()) != {1}:
             raise ValueError("jump hashing has no weights")
+        self._table = Buckets(len(self.nodes))
+
+
+class Scores:
+    """Owners by rendezvous, a `Table`.
+
+    Args:
+        weights: name to weight, whose order numbers the owners.
+    """
+
+    def __init__(self, weights: Mapping[str, int]) -> None:
+        self._seeds = [(murmur(name.encode()), weight) for name, weight in weights.items()]
+        self._is_even = len(set(weights.values())) == 1
+
+    def owner(self, value: int) -> int:
+        """Whose a hash is."""
+        scores: list[float] = [_mixed(value ^ seed) for seed, _ in self._seeds]
+        if not self._is_even:
+            scores = [
+                -weight / math.log((score + 0.5) / CIRCLE)
+                for score, (_, weight) in zip(scores, self._seeds, strict=True)
+            ]
+        return scores.index(max(scores))
+
+    def owners_of(self, values: Sequence[int]) -> Sequence[int]:
+        """Whose many hashes are, an array or a list."""
+        if not vectors.has_numpy():
+            return [self.owner(value) for value in values]
+        import numpy as np
+
+        hashes = np.asarray(values, np.uint32)
+        best = np.zeros(len(hashes), np.int32)
+        highest = np.full(len(hashes), -1.0)
+        for index, (seed, weight) in enumerate(self._seeds):
+            scores = _mixed(hashes ^ seed)
+            if not self._is_even:
+                scores = -weight / np.log((scores + 0.5) / CIRCLE)
+            best[scores > highest] = index
+            highest = np.maximum(highest, scores)
+        return cast("Sequence[int]", best)
+
+
+class Buckets:
+    """Owners by jump hashing, a `Table`.
+
+    Args:
+        count: how many owners there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
         self._jump = _compiled_jump() or jump
 
-    def _index(self, value: int) -> int:
-        return self._jump(value, len(self.nodes))
+    def owner(self, value: int) -> int:
+        """Whose a hash is."""
+        return self._jump(value, self._count)
 
-    def _indexes_of(self, values: Sequence[int]) -> Sequence[int]:
-        find, count = self._jump, len(self.nodes)
+    def owners_of(self, values: Sequence[int]) -> Sequence[int]:
+        """Whose many hashes are, a list."""
+        find, count = self._jump, self._count
         return [find(value, count) for value in vectors.as_list(values)]
 
 

@@ -171,20 +171,19 @@ class Placement:
         part = self.hashed_part(key)
         value = point = None
         if self._table is not None:
-            value = self._value(part)
+            value = self._hash(part) if part else 0
             point = self._table.point(value)
         return Explanation(key, part, value, point, index, self.servers[index])
 
     def _find(self, key: bytes) -> int:
-        if not self.live:
-            raise LookupError("no server of the pool is live")
         if self._table is None:
+            if not self.live:
+                raise LookupError("no server of the pool is live")
             return 0
-        return self._table.owner(self._value(self.hashed_part(key)))
-
-    def _value(self, part: bytes) -> int:
-        """The hash of a part of a key; the original does not hash nothing, whichever the hash."""
-        return self._hash(part) if part else 0
+        if self._open:
+            key = self.hashed_part(key)
+        # The original does not hash nothing, whichever the hash.
+        return self._table.owner(self._hash(key) if key else 0)
 
     def _draw(self, key: bytes) -> int:
         if not self.live:

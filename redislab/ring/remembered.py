@@ -1,9 +1,8 @@
 """A memory of what was found for keys that come often, with a bound.
 
 It is a dictionary that finds what is missing. When it is full it is emptied: that costs each key
-that comes often one more search in tens of thousands, and no bookkeeping at all, whereas to keep
-order among the keys would cost every single lookup more than a search does. Long keys are not kept,
-so that it has some megabytes at most.
+that comes often one more search in a hundred thousand, whereas to keep the keys in an order would
+cost every lookup something. Long keys are not kept, so that it has some tens of megabytes at most.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-KEYS_MAX = 32_768
+KEYS_MAX = 131_072
 # In bytes or characters.
 KEY_LENGTH_MAX = 128
 

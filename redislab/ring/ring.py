@@ -90,10 +90,8 @@ class Ring(Sharding):
     @property
     def points(self) -> list[Point]:
         """All points, in the order of the circle."""
-        return [
-            Point(place, self.nodes[index])
-            for place, index in zip(self._continuum.places, self._continuum.owners, strict=False)
-        ]
+        pairs = zip(self._continuum.places, self._continuum.owners, strict=True)
+        return [Point(place, self.nodes[index]) for place, index in pairs]
 
     def place(self, key: Key) -> int:
         """Where a key is on the circle: its hash; 0 for an empty one."""
@@ -110,7 +108,7 @@ class Ring(Sharding):
         places, owners = self._continuum.places, self._continuum.owners
         lengths = dict.fromkeys(range(len(self.nodes)), 0)
         # A point has what lies between the one before it and itself; the first, around the end.
-        for (before, here), owner in zip(pairwise(places), owners[1:-1], strict=True):
+        for (before, here), owner in zip(pairwise(places), owners[1:], strict=True):
             lengths[owner] += here - before
         lengths[owners[0]] += places[0] + CIRCLE - places[-1]
         return {node: lengths[index] / CIRCLE for index, node in enumerate(self.nodes)}
@@ -118,7 +116,7 @@ class Ring(Sharding):
     def successors(self, key: Key, count: int) -> list[str]:
         """The first nodes that come after a key, each once: its owner, and who would come next."""
         at = bisect_left(self._continuum.places, self.place(key))
-        owners = self._continuum.owners[:-1]
+        owners = self._continuum.owners
         found = dict.fromkeys(owners[at:] + owners[:at])
         return [self.nodes[index] for index in list(found)[:count]]
 
@@ -128,7 +126,7 @@ class Ring(Sharding):
         places = {node: [place / CIRCLE for place in where] for node, where in self._places.items()}
         return f"Ring.placed({places!r}, hash={self.hash!r})"
 
-    def _table(self) -> tuple[list[str], list[list[str]]]:
+    def _shown(self) -> tuple[list[str], list[list[str]]]:
         shares = self.shares()
         rows = [
             [node, str(weight), str(len(self._places[node])), f"{shares[node]:.1%}"]
@@ -153,10 +151,4 @@ class Ring(Sharding):
 
     def _set(self, places: Mapping[str, Sequence[int]]) -> None:
         self._places = dict(places)
-        self._continuum = Continuum(enumerate(self._places.values()))
-
-    def _index(self, value: int) -> int:
-        return self._continuum.owner(value)
-
-    def _indexes_of(self, values: Sequence[int]) -> Sequence[int]:
-        return self._continuum.owners_of(values)
+        self._table = self._continuum = Continuum(enumerate(self._places.values()))

@@ -7,13 +7,13 @@ to it is what `Ring` (`ring.py`) and those in `others.py` differ in.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Self
 
+from redislab.ring.distributions import Table
 from redislab.ring.hashes import DEFAULT_HASH, hash_named
 from redislab.ring.remembered import Remembered
 from redislab.ring.vectors import as_list, hashes_of
@@ -49,12 +49,14 @@ class Moved:
         return f"{self.moved} of {self.keys} keys moved, {self.share:.1%}"
 
 
-class Sharding(ABC):
+class Sharding:
     """Nodes, and which of them has a key.
 
     Args:
         nodes: their names, or a mapping of names to weights, which are whole numbers from 1 on.
         hash: the name of the hash for keys, of `hashes.HASHES`.
+
+    Each kind has a table of its own, `_table`, whose owners are places in `nodes`.
 
     Attributes:
         nodes: the names, in the order given.
@@ -65,6 +67,8 @@ class Sharding(ABC):
         ValueError: there is no node, one comes twice, a weight is not positive, or there is no such
             hash.
     """
+
+    _table: Table
 
     def __init__(
         self,
@@ -103,7 +107,7 @@ class Sharding(ABC):
     def indexes(self, keys: Iterable[Key]) -> Sequence[int]:
         """Likewise as places in `nodes`: an array where numpy is installed, else a list."""
         values = hashes_of(self.hash, [encoded(key) for key in keys])
-        return self._indexes_of(values)
+        return self._table.owners_of(values)
 
     def counts(self, keys: Iterable[Key]) -> dict[str, int]:
         """How many of these keys each node has; 0 is among them."""
@@ -146,7 +150,7 @@ class Sharding(ABC):
 
     def _repr_html_(self) -> str:
         """The nodes as a table, for a notebook."""
-        heads, rows = self._table()
+        heads, rows = self._shown()
         head = "".join(f"<th scope='col'>{escape(word)}</th>" for word in heads)
         body = "".join(
             "<tr>" + "".join(f"<td>{escape(word)}</td>" for word in row) + "</tr>" for row in rows
@@ -157,7 +161,7 @@ class Sharding(ABC):
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         )
 
-    def _table(self) -> tuple[list[str], list[list[str]]]:
+    def _shown(self) -> tuple[list[str], list[list[str]]]:
         """What a notebook shows of it: the heads of columns, and rows."""
         rows = [[node, str(weight)] for node, weight in self.weights.items()]
         return ["node", "weight"], rows
@@ -171,16 +175,8 @@ class Sharding(ABC):
         return type(self)(weights, **self._settings())
 
     def _search(self, key: Key) -> str:
-        data = encoded(key)
-        return self.nodes[self._index(self._hash(data) if data else 0)]
-
-    @abstractmethod
-    def _index(self, value: int) -> int:
-        """Which node has a hash, as a place in `nodes`."""
-
-    @abstractmethod
-    def _indexes_of(self, values: Sequence[int]) -> Sequence[int]:
-        """Likewise for many hashes, as `vectors.hashes_of` gives them."""
+        data = key if isinstance(key, bytes) else key.encode()
+        return self.nodes[self._table.owner(self._hash(data) if data else 0)]
 
 
 def encoded(key: Key) -> bytes:

@@ -122,7 +122,7 @@ class Circle:
 
     Args:
         places: where the points are, in order.
-        owners: whose they are, and once more the first.
+        owners: whose they are.
     """
 
     __slots__ = ("_first", "_owners", "_places", "_steps")
@@ -130,9 +130,9 @@ class Circle:
     def __init__(self, places: Sequence[int], owners: Sequence[int]) -> None:
         import numpy as np
 
-        # One more point that no hash is beyond; its owner is the first.
+        # One more point that no hash is beyond; its owner is that of the first.
         self._places = np.array([*places, 2**HASH_BITS - 1], np.uint32)
-        self._owners = np.array(owners, np.int32)
+        self._owners = np.array([*owners, *owners[:1]], np.int32)
         begins = np.arange(2**TABLE_BITS, dtype=np.uint32) << (HASH_BITS - TABLE_BITS)
         first = np.searchsorted(self._places[:-1], begins).astype(np.int32)
         self._first = first
