@@ -1,7 +1,7 @@
 """Caches: Redis nodes that know nothing of each other.
 
-No node tells a client where a key is. Whoever asks has to know which of them to ask, and when one is
-gone, whom to ask in its place: that is what `redislab.ring` is about.
+No node tells a client where a key is. Whoever asks has to know which of them to ask, and when one
+is gone, whom to ask in its place: that is what `redislab.ring` is about.
 """
 
 from __future__ import annotations
