@@ -176,6 +176,8 @@ class Run:
         self._had: dict[tuple[float, str], frozenset[str]] = {}
         self._powerless: list[tuple[float, str]] = []
         self._drifted: dict[str, None] = {}
+        # (node, since, until): its clock was set back, and shows times again that were before.
+        self._set_back: list[tuple[str, float, float]] = []
         self._step = STEP_SECONDS.get(world, STEP_SECONDS_REAL)
         if world == "sim":
             self.lab.place.log_watchers.append(self._line)  # type: ignore[attr-defined]
@@ -249,6 +251,8 @@ class Run:
             self._powerless.append((self.lab.now, action.a))
         elif action.do == "drift":
             self._drifted[action.a] = None
+        elif action.do == "jump" and action.seconds < 0:
+            self._set_back.append((action.a, self.lab.now, self.lab.now - action.seconds))
         if action.do in {"kill", "power_off", "restart"}:
             self.checks.ended(action.a)
         try:
@@ -383,9 +387,21 @@ class Run:
         """A write is gone that the last who had it never passed on: has its disk lost it?"""
         for moment, name in self._powerless:
             young = moment - lost.acknowledged <= _UNSYNCED_SECONDS
+            if not young:
+                young = self._does_not_sync(name, lost.acknowledged)
             if name == holder and moment >= since and young:
                 return replace(lost, reason="power failure", successor=holder, since=moment)
         return replace(lost, reason="unexplained")
+
+    def _does_not_sync(self, name: str, moment: float) -> bool:
+        """Whether a server waits for its clock, which was set back, to pass its last fsync.
+
+        "Once a second" goes by the wall clock (`server.unixtime > server.aof_last_fsync` in
+        `flushAppendOnlyFile` of `src/aof.c`): until then only the kernel writes the file back.
+        """
+        return any(
+            each == name and since <= moment <= until for each, since, until in self._set_back
+        )
 
     def _fail(self, what: str) -> None:
         self.checks.failures.append(Failure(self.lab.now, what))

@@ -271,6 +271,13 @@ def test_nothing_fails_in_these_schedules(first):
         assert report.reads
 
 
+def test_a_server_whose_clock_was_set_back_syncs_late_and_its_losses_say_so():
+    report = carry_out(draw(507, 600.0))
+    assert report.is_good, f"{report.line()}\n{report.failures}"
+    lost = [each for each in report.lost if each.reason == "power failure"]
+    assert max(each.since - each.acknowledged for each in lost) > 2.5
+
+
 def forgets(monkeypatch):
     monkeypatch.setattr(SentinelNode, "flush_config", lambda _self: True)
 
