@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -198,6 +198,7 @@ class BusLab(Lab):
     ) -> None:
         super().__init__("redis", seed)
         self.timeout = timeout
+        self._founders = nodes
         self.meters: list[Meter] = []
         self._asked: dict[str, Any] = {}
         try:
@@ -224,16 +225,23 @@ class BusLab(Lab):
         return dict(sent)
 
     def traffic(self, seconds: float) -> Traffic:
-        """Let time pass, and count.
-
-        Bytes are those that the meters counted; 0 without them.
-        """
-        before, bytes_before, began = self.snapshot(), self.metered_bytes, self.now
+        """Let time pass, and count."""
+        before = (self.snapshot(), self.metered_bytes, self.now)
         self.run_for(seconds)
-        after, took = self.snapshot(), self.now - began
-        pings, pongs = (after.get(kind, 0) - before.get(kind, 0) for kind in ("ping", "pong"))
-        passed = self.metered_bytes - bytes_before
-        return Traffic(len(self.nodes), self.timeout, took, pings, pongs, passed)
+        return self.traffic_since(*before)
+
+    def traffic_since(self, sent: Mapping[str, int], passed: int, began: float) -> Traffic:
+        """Count what was sent since a moment, which has to be some messages ago.
+
+        Args:
+            sent: the `snapshot` of that moment.
+            passed: its `metered_bytes`; without meters, no bytes are counted.
+            began: when it was, by `now`.
+        """
+        now = self.snapshot()
+        pings, pongs = (now.get(kind, 0) - sent.get(kind, 0) for kind in ("ping", "pong"))
+        size = self.metered_bytes - passed
+        return Traffic(len(self.nodes), self.timeout, self.now - began, pings, pongs, size)
 
     @property
     def metered_bytes(self) -> int:
@@ -249,11 +257,12 @@ class BusLab(Lab):
         return found
 
     @property
-    def first(self) -> dict[str, bytes]:
-        """A message of each kind that has passed a meter, whole."""
-        found: dict[str, bytes] = {}
+    def samples(self) -> dict[str, list[bytes]]:
+        """Messages of each kind that have passed the meters, whole: the first one of each meter."""
+        found: dict[str, list[bytes]] = {}
         for meter in self.meters:
-            found = meter.first | found
+            for kind, message in meter.first.items():
+                found.setdefault(kind, []).append(message)
         return found
 
     def news(self) -> list[float]:
@@ -276,12 +285,14 @@ class BusLab(Lab):
         return [round(at - heard[0], 3) for at in heard]
 
     def detection(self) -> Detection:
-        """Let the last node stand still, see when the others find out, and let it go on.
+        """Let a node stand still, see when the others find out, and let it go on.
+
+        It is the last one of those that the cluster began with.
 
         Raises:
             TimeoutError: they had not agreed after a minute.
         """
-        name, others = list(self.nodes)[-1], len(self.nodes) - 1
+        name, others = list(self.nodes)[self._founders - 1], len(self.nodes) - 1
         began = self.now
         self.pause(name)
         first = last = 0.0
@@ -317,10 +328,16 @@ class BusLab(Lab):
             (directory / "nodes.conf").write_text(text, encoding="ascii")
             self._start(NodeSpec(config=config))
         ends = self.now + _READY_SECONDS
-        while not all(self._info(name)["cluster_state"] == "ok" for name in self.nodes):
+        while not all(self._is_linked(name) for name in self.nodes):
             if self.now > ends:
                 raise TimeoutError(f"the cluster did not come up in {_READY_SECONDS:g} s")
-            self.run_for(0.1)
+            self.run_for(_LOOK_SECONDS)
+
+    def _is_linked(self, name: str) -> bool:
+        """Whether a node is connected to all others, and has had their first answers."""
+        lines = [line.split() for line in self._command(name, "NODES").splitlines()]
+        others = [words for words in lines if "myself" not in words[2]]
+        return all(words[4] == "0" and words[7] == "connected" for words in others)
 
     def _config(self) -> dict[str, str]:
         return {

@@ -20,7 +20,6 @@ and no node is slow. All nodes are masters with slots. Times are in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from random import Random
@@ -167,7 +166,7 @@ def detection(nodes: int, timeout: float = DEFAULT_TIMEOUT, *, seed: int = 0) ->
         TimeoutError: no majority agreed in four times `timeout`.
     """
     bus = _Bus(nodes, timeout, seed=seed)
-    bus.run(timeout)
+    bus.run(_moment(timeout, seed))
     bus.silence(nodes - 1)
     began = bus.now
     while bus.failed is None:
@@ -193,7 +192,7 @@ def news(nodes: int, timeout: float = DEFAULT_TIMEOUT, *, seed: int = 0) -> list
         TimeoutError: somebody had not heard of it after ten minutes.
     """
     bus = _Bus(nodes, timeout, seed=seed)
-    bus.run(timeout)
+    bus.run(_moment(timeout, seed))
     began = bus.now
     bus.heard[0] = began
     while len(bus.heard) < nodes:
@@ -201,6 +200,11 @@ def news(nodes: int, timeout: float = DEFAULT_TIMEOUT, *, seed: int = 0) -> list
             raise TimeoutError(f"only {len(bus.heard)} of {nodes} nodes have heard of it")
         bus.run(1 / _LOOKS_A_SECOND)
     return sorted(at - began for at in bus.heard.values())
+
+
+def _moment(timeout: float, seed: int) -> float:
+    """When something happens to a cluster: at no particular moment between two waves of pings."""
+    return timeout * (1 + Random(f"moment/{seed}").random() / 2)
 
 
 class _Bus:
@@ -361,10 +365,3 @@ class _Bus:
             reports = len(self._reports.get(node, ())) + 1
             if reports >= len(self._numbers) // 2 + 1:
                 self.failed = self.now
-
-
-def median_of(runs: int, measure: Callable[[int], float]) -> float:
-    """The median of what `measure` gives for the seeds 0, 1, ..., `runs` - 1."""
-    found = sorted(measure(seed) for seed in range(runs))
-    middle = runs // 2
-    return found[middle] if runs % 2 else (found[middle - 1] + found[middle]) / 2
