@@ -24,7 +24,7 @@ WORLDS = [
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("kind", ["list", "sorted set"])
 def test_clients_of_both_ends_wait_while_a_large_key_moves(world, kind):
-    # On a busy machine the client that asks may not have had its turn in a move of some milliseconds.
+    # On a busy machine the client that asks may not have its turn within a move of milliseconds.
     for _ in range(8):
         found = move(kind, 20_000, world=world, own_process=True)
         assert found.payload > 20_000
