@@ -19,6 +19,10 @@ for (const name of ["ready", "close", "reconnecting", "end"]) {
 redis.on("error", (error) => tell({ event: "error", detail: error.message }));
 
 let isOver = false;
+
+// A client that has ended stays so. With `failoverDetector` it may end in the middle of a failover:
+// when the news of the new master breaks off its own attempt to connect. So connect once more.
+redis.on("end", () => isOver || setTimeout(() => redis.connect().catch(() => {}), 100));
 process.stdin.on("end", () => (isOver = true)).resume();
 
 async function main() {
